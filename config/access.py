@@ -51,6 +51,8 @@ _OWN_READ: Final = Rule(AccessLevel.OWNER, Scope.CUSTOMERS, query_token=True)
 _RESELL: Final = Rule(AccessLevel.RESELLER, Scope.CUSTOMERS)
 _OPERATE: Final = Rule(AccessLevel.ADMIN, Scope.CUSTOMERS)
 
+_TOKEN: Final = Rule(AccessLevel.PERSONAL, Scope.TOKEN)
+
 Rules = Mapping[tuple[str, str], Rule]
 
 _UPDATES: Final = ("POST", "PUT", "PATCH")
@@ -82,8 +84,14 @@ _PAGES: Final = (
 )
 RULES: Final[Rules] = {
     **{("GET", path): _PUBLIC for path in _PAGES},
-    ("POST", "/auth/login"): _PUBLIC,
+    **{
+        ("POST", f"/auth/{path}"): _PUBLIC
+        for path in ("login", "totp", "totp/confirm", "totp/codes", "totp/off")
+    },
     ("GET", "/auth/validateToken"): Rule(AccessLevel.NO_LOGIN, Scope.TOKEN, query_token=True),
+    ("GET", "/auth/session"): _TOKEN,
+    ("DELETE", "/auth/session"): _TOKEN,
+    ("DELETE", "/auth/session/{id}"): _TOKEN,
     # Phones
     **_resource("/pbx/sipphone", _READ, _WRITE),
     ("GET", "/pbx/sipphone/own"): Rule(AccessLevel.PERSONAL, Scope.OWN_EXTENSION),
@@ -116,6 +124,10 @@ RULES: Final[Rules] = {
     ("GET", "/pbx/call/history"): Rule(AccessLevel.PERSONAL, Scope.OWN, query_token=True),
     ("GET", "/pbx/call/{id}"): _READ,
     ("DELETE", "/pbx/call/{id}"): _WRITE,
+    ("GET", "/audit"): _OWN,
+    ("GET", "/pbx/ban"): _OWN_READ,
+    ("POST", "/pbx/ban"): _OWN,
+    ("DELETE", "/pbx/ban/{id}"): _OWN,
     ("GET", "/webhook"): _OWN_READ,
     ("POST", "/webhook"): _OWN,
     ("GET", "/webhook/{id}"): _OWN_READ,
@@ -133,6 +145,9 @@ RULES: Final[Rules] = {
     ("GET", "/employee/{id}/token"): _MANAGE_READ,
     ("POST", "/employee/{id}/token"): _WRITE,
     ("DELETE", "/employee/{id}/token/{token}"): _WRITE,
+    ("GET", "/employee/{id}/session"): _MANAGE_READ,
+    ("DELETE", "/employee/{id}/session"): _WRITE,
+    ("DELETE", "/employee/{id}/totp"): _WRITE,
     **_resource("/customer", _MANAGE_READ, _RESELL),
     **_resource("/product", _MANAGE_READ, _RESELL),
     # The row dialect

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from registrar.errors import StoreUnavailable
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics, release
+from registrar.store.bans_redis import RedisBans
 from registrar.store.guesses_redis import RedisGuesses
 from registrar.store.script_runner import ClientRunner
 from registrar.store.traces_redis import RedisTraces
@@ -25,6 +26,8 @@ from registrar.store.vault import Vault
 
 from . import clock
 from .access import allowed_methods
+from .audit.notes import Notes
+from .audit.writer import Chainer
 from .board import board_routes
 from .changes import Changes
 from .database import OUR_ERRORS, STORE_ERRORS
@@ -33,17 +36,21 @@ from .documentation import describe
 from .errors import Problem, Refused, refusal, unavailable
 from .feed.hub import Hub
 from .feed.reader import Reader
+from .guard import Guard
 from .health import Readiness, health_routes
 from .layers import surround
 from .live import Live, LiveCalls
 from .operations import sights
+from .operations.entrance import Entrance
 from .operations.logins import LoginBudget, Logins
 from .operations.passwords import Passwords
 from .origins import Origins
 from .page import base_routes
 from .pbx import (
     account,
+    audit,
     auth,
+    bans,
     call,
     dial_plan,
     events,
@@ -56,7 +63,9 @@ from .pbx import (
     redirects,
     registrations,
     reload,
+    sessions,
     sipphone,
+    totp,
     webhooks,
 )
 from .people import LivePeople
@@ -105,11 +114,13 @@ def create_app(
     live_people = LivePeople(redis, live, calls, clock.epoch_now)
     passwords = Passwords(least=settings.password_length)
     runner = ClientRunner(redis)
+    metrics, notes = metrics or Metrics(), Notes()
     budget = LoginBudget(
         RedisGuesses(runner, clock.epoch_now, "api", secrets.token_hex(4)),
         RedisTraces(runner, people=True),
         tried or WrongPasswordLines(),
         clock.epoch_now,
+        notes,
     )
     logins = Logins(read_engine, passwords, budget, runner, clock.epoch_now)
     customers_of = _customers_of(read_engine)
@@ -140,6 +151,7 @@ def create_app(
         read_engine,
         live,
         calls,
+        RedisBans(runner, clock.epoch_now),
         Registrations(redis, clock.epoch_now),
         Summaries(clock.mono_now),
         live_people,
@@ -147,6 +159,7 @@ def create_app(
         vault,
         passwords,
         logins,
+        Entrance(logins, budget, engine, vault),
         hub,
         Origins(settings.country_file, clock.mono_now),
         courier,
@@ -154,27 +167,39 @@ def create_app(
         Reloads(redis, live),
         Outbox({account.service for account in settings.redirects}, redirect_urls(settings.provisioning)),
         redirector,
+        notes,
+        Chainer(engine, read_engine, redis, vault, metrics, notes, settings.audit_days),
     )
     fold_all_letters(read_engine)
+    guard = Guard(read_engine, settings.jwt_keys, settings.trusted_proxies)
     # Routes are tried in order: frequent ones first; /pbx/sipphone/summary must not match as a phone's id,
     # nor /pbx/call/history as that of a call.
     for router in (
         *(sipphone.status_routes, account.routes, registrations.routes, reload.routes),
         *(sipphone.routes, provisioning.routes, redirects.routes),
         *(models.routes, pictures.routes, history.routes, call.routes, events.routes, webhooks.routes),
+        bans.routes,
         *(dial_plan.extension_routes, dial_plan.group_routes, dial_plan.queue_routes),
-        *(auth.routes, people.customer_routes, people.employee_routes, products.product_routes),
+        *(
+            audit.routes,
+            auth.routes,
+            sessions.routes,
+            totp.routes,
+            people.customer_routes,
+            people.employee_routes,
+            products.product_routes,
+        ),
         *(domains.routes, users.routes, users.user_devices, groups.user_groups, groups.groups),
         *(groups.group_users, groups.queues, groups.queue_members),
         *(domains.trusted_networks, users.devices),
-        *(health_routes(readiness, exposition), base_routes()),
+        *(health_routes(readiness, exposition, guard), base_routes()),
         *(board_routes(app.version), phone_routes(settings, app.version)),
         selftest_routes(settings, app.version),
     ):
         app.include_router(router)
-    describe(app)
+    policies = describe(app)
     _handle_errors(app)
-    surround(app, metrics or Metrics(), settings.trusted_proxies, settings.cors_origins)
+    surround(app, metrics, settings.trusted_proxies, settings.cors_origins, guard=guard, policies=policies)
     return app
 
 

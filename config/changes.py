@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from registrar.model import Change
-from registrar.store import announce, keys
+from registrar.store import announce, event_stream, keys
+from registrar.store.event_stream import Entry
+from registrar.store.outbox import words
 from registrar.store.redis_client import heed_cancellation
 
 PUBLISH_SECONDS: Final = 2.0
@@ -48,6 +50,25 @@ class Changes:
         except FAULTS as error:
             log.warning("a change will be announced later, Redis is away: %s", type(error).__name__)
             self._keep(messages)
+
+    async def tell(self, fields: Mapping[str, str]) -> None:
+        """Append an event to the stream of all events. Raise RedisError or OSError."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            length = ("MAXLEN", "~", keys.EVENTS_LENGTH)
+            pipeline.execute_command("XADD", keys.EVENTS, *length, "*", *words(fields))
+            await pipeline.execute()
+
+    async def events_after(self, last: str) -> list[Entry]:
+        """Return the next entries of the stream of all events. Raise RedisError, OSError or TimeoutError."""
+        return await event_stream.page_after(self._redis, last)
+
+    async def tell_if_possible(self, fields: Mapping[str, str]) -> None:
+        """Append an event for which no request shall fail; without Redis it is lost, and logged."""
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self.tell(fields)
+        except FAULTS as error:
+            log.warning("an event is lost, Redis is away: %s: %s", fields.get("event"), type(error).__name__)
 
     async def close(self) -> None:
         """Stop retrying. Messages that still wait are not announced."""

@@ -1,10 +1,11 @@
-"""The only module of the HTTP side that reads the time."""
+"""The only module of the HTTP side that reads the time. The wall clock is that of the whole process."""
 
 import time
 from datetime import UTC, datetime
 from typing import Final
 
 from registrar.model import Epoch, Mono
+from registrar.store.wall_clock import wall_clock
 
 exactly: Final = time.perf_counter
 """Seconds of a clock for short durations. It is no Python function: each SQL statement calls it twice."""
@@ -12,7 +13,7 @@ exactly: Final = time.perf_counter
 
 def epoch_now() -> Epoch:
     """Return the seconds since 1970."""
-    return Epoch(time.time())
+    return wall_clock()
 
 
 def mono_now() -> Mono:
@@ -22,12 +23,12 @@ def mono_now() -> Mono:
 
 def utc_now() -> datetime:
     """Return the present time in UTC, in whole seconds; fractions are never shown."""
-    return datetime.fromtimestamp(int(time.time()), UTC)
+    return datetime.fromtimestamp(int(wall_clock()), UTC)
 
 
 def exact_now() -> datetime:
     """Return the present time in UTC with its fraction, for values that must be sorted."""
-    return datetime.fromtimestamp(time.time(), UTC)
+    return datetime.fromtimestamp(wall_clock(), UTC)
 
 
 def utc_exact(seconds: float) -> datetime:

@@ -84,7 +84,7 @@ def _dead_end(revision: str | None) -> str | None:
 async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
     """Check that the passwords in the database can be decrypted. The first process stores its fingerprint.
 
-    Raise ConfigurationError if this database was made with another secret key.
+    Raise ConfigurationError if none of the vault's keys is the one that seals in this database.
     """
 
     async def compare(session: AsyncSession) -> str:
@@ -94,12 +94,12 @@ async def check_fingerprint(engine: AsyncEngine, vault: Vault) -> None:
             session.add(row)
         return row.secret_fingerprint
 
-    if await writing(engine, compare) != vault.fingerprint:
+    if await writing(engine, compare) not in vault.keys.names:
         raise ConfigurationError("REGISTRAR_SECRET_KEY is not the key this database was made with")
 
 
 async def stored_fingerprint(engine: AsyncEngine) -> str | None:
-    """Return the fingerprint of the secret key this database was made with, or None if it has none yet."""
+    """Return the fingerprint of the secret key that seals in this database, or None if it has none yet."""
     async with reading(engine) as session:
         row = await session.get(Installation, 1)
     return None if row is None else row.secret_fingerprint

@@ -10,10 +10,15 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from registrar.rules.quotas import Alarms
+from registrar.store.bans_redis import RedisBans
 from registrar.store.vault import Vault
 
 from . import auth
 from .access import RULES, Scope
+from .audit.notes import Notes
+from .audit.trail import Trail
+from .audit.writer import Chainer
 from .auth import Caller, Credentials, Login
 from .changes import Changes
 from .database import writing
@@ -22,9 +27,11 @@ from .feed.hub import Hub
 from .live import Live, LiveCalls
 from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
+from .operations.entrance import Entrance
 from .operations.logins import Logins, Visitor
 from .operations.passwords import Passwords
 from .operations.people import identify
+from .operations.quotas import Room, Used
 from .origins import Origins
 from .people import LivePeople
 from .preconditions import UNCONDITIONAL, Condition, Target, held, tags
@@ -35,11 +42,14 @@ from .registrations import Registrations
 from .request import place_of, require_json, source_address
 from .settings import ApiSettings
 from .summaries import Summaries
+from .tables import Extension
 from .webhooks.courier import Courier
 from .webhooks.deliverer import Deliverer
 
 Result = TypeVar("Result")
 
+BASIC: Final = "login"
+"""What the audit log calls a login that is sent with each request."""
 MAX_STREAMS: Final = 5
 """A third of the smallest number of database connections."""
 MAX_DEPTH: Final = 20
@@ -55,6 +65,7 @@ class Parts:
     read_engine: AsyncEngine
     live: Live
     calls: LiveCalls
+    bans: RedisBans
     registrations: Registrations
     summaries: Summaries
     people: LivePeople
@@ -62,6 +73,7 @@ class Parts:
     vault: Vault
     passwords: Passwords
     logins: Logins
+    entrance: Entrance
     hub: Hub
     origins: Origins
     courier: Courier
@@ -69,6 +81,10 @@ class Parts:
     reloads: Reloads
     outbox: Outbox
     redirector: Redirector
+    notes: Notes
+    chainer: Chainer
+    alarms: Alarms = field(default_factory=Alarms)
+    """Which quotas are nearly used up, as far as this process has told."""
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_STREAMS))
     """Permits for long lists: each holds a database connection as long as its client reads."""
 
@@ -82,22 +98,37 @@ class Parts:
 
         Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
         StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
-        the same request sets them again.
+        the same request sets them again. The hashes of deleted people go after the commit, if Redis is there.
         """
+        gone: list[str] = []
+
+        room = Room(self.settings.quotas)
 
         async def guarded(session: AsyncSession) -> Result:
+            room.used.clear()
             is_free = target is None or actor.condition == UNCONDITIONAL
             edition = None if target is None or is_free else await held(session, target)
             wished: Wished = {}
             shared = self.passwords, self.vault, self.settings.reserved
-            done = await do(Work(session, actor, *shared, wished, self.outbox))
+            trail = Trail(session)
+            done = await do(Work(session, actor, *shared, wished, self.outbox, trail, room))
             actor.condition.refuse(edition)
-            await session.flush()
+            await trail.write(actor.columns())
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
+            gone[:] = trail.deleted(Extension.__tablename__)
             return done
 
-        return await writing(self.engine, guarded)
+        done = await writing(self.engine, guarded)
+        await self.people.forget(gone)
+        for used in room.used:
+            await self.warn(used)
+        return done
+
+    async def warn(self, used: Used) -> None:
+        """Write an event if a customer uses most of a quota now; it is told once (rules.quotas.Alarms)."""
+        if self.alarms.rises(used.quota, used.customer, used.count, used.most):
+            await self.changes.tell_if_possible(used.event())
 
 
 def parts(request: Request) -> Parts:
@@ -117,18 +148,18 @@ async def caller(
     """Return the caller, if the table in `access` permits this route. Raise Refused (401, 403, 429)."""
     rule = RULES[request.method, request.scope["route"].path]
     header, query = request.headers.get("authorization"), request.query_params.get("token")
-    secret = parts.settings.jwt_secret
+    keys = parts.settings.jwt_keys
     credentials: Credentials
     if header is None and query and rule.query_token:
-        credentials = auth.read_token(query, secret)
+        credentials = auth.read_token(query, keys)
     else:
-        credentials = auth.read_header(header, secret, rows=speaks_rows(request.scope["path"]))
+        credentials = auth.read_header(header, keys, rows=speaks_rows(request.scope["path"]))
     address = source_address(request, parts.settings.trusted_proxies)
     if isinstance(credentials, Login):
         person = await parts.logins.log_in(
             credentials, Visitor(address, request.headers.get("user-agent", "")), remember=True
         )
-        found = Caller(person.level, person.customer, person.employee)
+        found = Caller(person.level, person.customer, person.employee, BASIC)
     else:
         async with parts.read_engine.connect() as connection:
             found = await identify(connection, credentials, address)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from registrar.model import IpMode, Reason
+from registrar.rules.routing import SECURE
 from registrar.rules.status import REFUSED_AS, LiveStatus
 
 CREDENTIALS: Final = "credentials"
@@ -24,6 +25,8 @@ class Circumstances:
     address: str = ""
     by_domain: bool = False
     """The customer's trusted networks decide, not `ip.*` (decision 3)."""
+    tls: bool = False
+    """Only TLS and WSS are allowed (`policy.tls`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,8 @@ def _ip_rejected(case: Case) -> str:
 
 def _rule_now(case: Case) -> str:
     rule = case.rule
+    if rule.tls and case.live.transport not in SECURE:
+        return "came without TLS, which policy.tls requires now. Set the phone's transport to TLS"
     if rule.by_domain:
         return "is in none of the customer's trusted networks"
     match rule.mode:
@@ -317,6 +322,34 @@ def _no_extension(case: Case) -> str:
     )
 
 
+def _banned(case: Case) -> str:
+    return (
+        f"a request from {case.live.last_rejected_ip} was refused because the phone is banned. Find out "
+        "why on the page Security of the board, and lift the ban there"
+    )
+
+
+def _not_secure(case: Case) -> str:
+    return (
+        f"a request from {case.live.last_rejected_ip} was refused because it came without TLS, and the phone "
+        "or its customer requires it (policy.tls). Set the phone's transport to TLS"
+    )
+
+
+def _weak_digest(case: Case) -> str:
+    return (
+        f"the right password from {case.live.last_rejected_ip} was refused because it was proved by MD5, and "
+        "the phone or its customer requires SHA-256 (policy.sha256). Update the phone, or end the policy"
+    )
+
+
+def _networks_missing(case: Case) -> str:
+    return (
+        f"the phone's address {case.live.last_rejected_ip} was refused because users of the customer must "
+        "come from a trusted network (policy.networks), and the customer has none. Add its networks"
+    )
+
+
 def _too_many_contacts(case: Case) -> str:
     return (
         f"a REGISTER from {case.live.last_rejected_ip} was refused because it names more contacts than one "
@@ -372,8 +405,12 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "not-yours": _not_yours,
     "foreign-uri": _foreign_uri,
     "no-extension": _no_extension,
+    "banned": _banned,
     "edge-proxy": _edge_proxy,
     "too-many-contacts": _too_many_contacts,
+    "not-secure": _not_secure,
+    "weak-digest": _weak_digest,
+    "networks-missing": _networks_missing,
     "bad-contact": _bad_contact,
     "cseq-out-of-order": _cseq_out_of_order,
     "wrong-password": _wrong_password,

@@ -6,11 +6,15 @@ into one place.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
 from fastapi.routing import iter_route_contexts
+from starlette.responses import Response
 
 from .access import DOMAINS, RULES, Rule, Scope
 from .errors import speaks_rows
@@ -49,6 +53,16 @@ OTHERS: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/metrics"): "show_metrics",
     ("POST", "/auth/login"): "log_in",
     ("GET", "/auth/validateToken"): "validate_token",
+    ("POST", "/auth/totp"): "begin_totp",
+    ("POST", "/auth/totp/confirm"): "confirm_totp",
+    ("POST", "/auth/totp/codes"): "renew_recovery_codes",
+    ("POST", "/auth/totp/off"): "remove_totp",
+    ("GET", "/auth/session"): "list_own_sessions",
+    ("DELETE", "/auth/session"): "end_own_sessions",
+    ("DELETE", "/auth/session/{id}"): "end_own_session",
+    ("DELETE", "/employee/{id}/session"): "end_employee_sessions",
+    ("DELETE", "/employee/{id}/totp"): "remove_employee_totp",
+    ("GET", "/audit"): "list_audit_rows",
     ("POST", "/pbx/sipphone/webrtc"): "open_webrtc_phone",
     ("POST", "/pbx/sipphone/status"): "list_phone_statuses",
     ("GET", "/pbx/sipphone/{id}/status"): "show_phone_status",
@@ -84,8 +98,11 @@ VERBS: Final[Mapping[tuple[str, bool], str]] = {
 """Method, and whether the path ends with an id -> verb."""
 
 
-def describe(app: FastAPI) -> None:
-    """Make the application describe itself in this way. It is done once, at the first request for it."""
+def describe(app: FastAPI) -> dict[str, str]:
+    """Make the application describe itself in this way. It is done once, at the first request for it.
+
+    Return the content security policies of the pages of documentation, by path.
+    """
     collect = app.openapi
 
     def openapi() -> Json:
@@ -100,6 +117,31 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI documents this assignment
+    return {
+        "/docs": _policy(_page(app)),
+        "/docs/oauth2-redirect": _policy(get_swagger_ui_oauth2_redirect_html()),
+    }
+
+
+def _page(app: FastAPI) -> Response:
+    """Return the page of documentation with the scripts that `fastapi_offline` puts into it."""
+    return get_swagger_ui_html(
+        openapi_url=app.openapi_url or "",
+        title=app.title,
+        oauth2_redirect_url=app.swagger_ui_oauth2_redirect_url,
+        swagger_ui_parameters=app.swagger_ui_parameters,
+    )
+
+
+def _policy(page: Response) -> str:
+    """Return the policy with which a page may run its own scripts, which are in it, and nothing else."""
+    scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
+    hashes = [f"'sha256-{b64encode(sha256(one).digest()).decode()}'" for one in scripts]
+    return (
+        f"default-src 'none'; script-src 'self' {' '.join(hashes)}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def finished(document: Json, said: Said) -> Json:

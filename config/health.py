@@ -2,20 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from .pbx.schema import answer, array, content, sure
+from .access import AccessLevel
+from .guard import Guard
+from .pbx.schema import answer, array, content, of, sure
 
+DETAILS: Final = AccessLevel.ADMIN
+"""The least level of a token with which other machines see what is down."""
 READINESS = answer(
     "Readiness",
     {
         "ready": sure("boolean", example=True),
-        "parts": sure(
+        "parts": of(
             "object",
-            "Part: `up`, or `down: why`",
+            "Part: `up`, or `down: why`; other machines need a token of level ADMIN to see it",
             additionalProperties={"type": "string"},
             example={"redis": "up", "sql": "up"},
         ),
@@ -56,16 +61,18 @@ class Readiness:
     """Missing things that do not stop the work, for example a country file."""
 
 
-def shown(state: Readiness) -> JSONResponse:
-    """Return the page of a readiness: 503 if the program cannot work."""
-    body = {"ready": state.ready, "parts": dict(state.parts), "degraded": list(state.degraded)}
+def shown(state: Readiness, *, whole: bool) -> JSONResponse:
+    """Return the page of a readiness, 503 if the program cannot work; the `whole` one or only a word."""
+    body: dict[str, object] = {"ready": state.ready}
+    if whole:
+        body |= {"parts": dict(state.parts), "degraded": list(state.degraded)}
     return JSONResponse(body, status_code=200 if state.ready else 503)
 
 
 def health_routes(
-    readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], bytes]
+    readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], bytes], guard: Guard
 ) -> APIRouter:
-    """Return the routes that need no token."""
+    """Return the routes; `guard` says who may see more than a word."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health/live", summary="The process answers", openapi_extra=LIVE)
@@ -75,8 +82,8 @@ def health_routes(
     @routes.get(
         "/health/ready", summary="Listeners, Redis and SQL work; 503 when one does not", openapi_extra=READY
     )
-    async def ready() -> JSONResponse:
-        return shown(await readiness())
+    async def ready(request: Request) -> JSONResponse:
+        return shown(await readiness(), whole=await guard.admits(request, DETAILS))
 
     @routes.get("/metrics", summary="Counters for Prometheus", response_class=Response, openapi_extra=METRICS)
     async def metrics() -> Response:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import CursorResult, Update, update
+from sqlalchemy import CursorResult, Delete, Update, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.model import Epoch
@@ -33,7 +33,7 @@ async def release_lease(session: AsyncSession, table: type[Lease], owner: str) -
     await session.execute(free.values(owner="", until=clock.utc_exact(0)))
 
 
-async def changed(session: AsyncSession, statement: Update) -> int:
+async def changed(session: AsyncSession, statement: Update | Delete) -> int:
     """Return how many rows a statement has changed."""
     result = await session.execute(statement)
     return result.rowcount if isinstance(result, CursorResult) else 0

@@ -14,13 +14,17 @@ from redis.exceptions import RedisError
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Binding, Epoch
-from registrar.rules.status import UNKNOWN, LiveStatus, live_status, needed_lease
+from registrar.rules.status import UNKNOWN, LiveStatus, live_status, needed_lease, node_is_gone
 from registrar.store import keys
 from registrar.store.many import ask, command
 from registrar.store.snapshot_codec import Stored, decode
 
 READ_SECONDS: Final = 2.0
 """The longest time that a response waits for Redis. The Redis client gives up sooner."""
+SLOW_SECONDS: Final = 0.5
+RENEWED_SECONDS: Final = 3.0
+"""A lease may be missing for so long after Redis was away: its process lives, and renews it."""
+WRITABLE_MS: Final = 1_000
 MAX_NODES: Final = 64
 """Most node names whose leases are requested in advance; more than a cluster has."""
 
@@ -63,6 +67,8 @@ class Live:
         self._redis = redis
         self._now = now
         self._nodes: dict[str, None] = {}
+        self._sure_at = 0.0
+        """Until then, in seconds of the event loop, a missing lease says nothing."""
 
     async def statuses(self, phones: Sequence[str]) -> list[LiveStatus]:
         """Return the status of each phone, in order; UNKNOWN if Redis did not return it."""
@@ -102,24 +108,53 @@ class Live:
         """Return the statuses, and the answers to `more` commands."""
         if not phones:
             return [], []
-        async with asyncio.timeout(READ_SECONDS):
-            nodes = list(self._nodes)
-            hashes_of = [keys.status(phone).encode() for phone in phones]
-            commands = [_HGETALL % (len(key), key) for key in hashes_of]
-            commands += [command("GET", keys.node(node)) for node in nodes]
-            answers = await ask(self._redis, [*commands, *more])
-            found, told = answers[: len(phones)], answers[len(phones) :]
-            hashes = [hash_of(answer) for answer in found]
-            leases = generations(nodes, told[: len(nodes)])
-            leases |= await self._unasked(hashes, nodes)
-        now = self._now()
-        statuses = [UNKNOWN if fields is None else live_status(fields, leases, now) for fields in hashes]
-        return statuses, told[len(nodes) :]
+        with self._away_is_noted():
+            async with asyncio.timeout(READ_SECONDS):
+                nodes = list(self._nodes)
+                hashes_of = [keys.status(phone).encode() for phone in phones]
+                commands = [_HGETALL % (len(key), key) for key in hashes_of]
+                commands += [command("GET", keys.node(node)) for node in nodes]
+                answers = await ask(self._redis, [*commands, *more])
+                found, told = answers[: len(phones)], answers[len(phones) :]
+                hashes = [hash_of(answer) for answer in found]
+                leases = generations(nodes, told[: len(nodes)])
+                needed = {node for fields in hashes if fields and (node := needed_lease(fields))}
+                leases |= await self._unasked(needed, nodes)
+                if needed - leases.keys():
+                    await self._check_that_leases_can_be_renewed()
+        return self._statuses(hashes, leases), told[len(nodes) :]
 
-    async def _unasked(self, hashes: Sequence[Fields | None], asked: Sequence[str]) -> Leases:
+    def _statuses(self, hashes: Sequence[Fields | None], leases: Leases) -> list[LiveStatus]:
+        now, sure = self._now(), asyncio.get_running_loop().time() >= self._sure_at
+        return [
+            UNKNOWN
+            if fields is None or (not sure and node_is_gone(fields, leases))
+            else live_status(fields, leases, now)
+            for fields in hashes
+        ]
+
+    async def _check_that_leases_can_be_renewed(self) -> None:
+        """Note that leases may be missing if Redis takes no writes: full, a replica, or without disk."""
+        (answer,) = await ask(self._redis, [command("SET", keys.WRITABLE, "1", "PX", WRITABLE_MS)])
+        if isinstance(answer, Exception):
+            self._sure_at = asyncio.get_running_loop().time() + RENEWED_SECONDS
+
+    @contextmanager
+    def _away_is_noted(self) -> Iterator[None]:
+        """Note that leases may be missing: Redis has not answered, or so late that it stood still."""
+        time = asyncio.get_running_loop().time
+        begun = time()
+        try:
+            yield
+        except (RedisError, OSError):
+            self._sure_at = time() + RENEWED_SECONDS
+            raise
+        if time() - begun > SLOW_SECONDS:
+            self._sure_at = time() + RENEWED_SECONDS
+
+    async def _unasked(self, needed: Iterable[str], asked: Sequence[str]) -> Leases:
         """Return the leases of nodes that were not known yet. From now on they are requested in advance."""
-        needed = {needed_lease(fields) for fields in hashes if fields}
-        new = sorted(node for node in needed if node and node not in asked)
+        new = sorted(node for node in needed if node not in asked)
         if not new:
             return {}
         for node in new[:MAX_NODES]:

@@ -2,26 +2,30 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from registrar.metrics import Metrics
 from registrar.model import IpNetwork
 
-from .health import Readiness, health_routes, shown
+from .guard import Guard
+from .health import DETAILS, Readiness, health_routes, shown
 from .layers import surround
 
 
 def monitoring_app(
-    readiness: Callable[[], Awaitable[Readiness]], metrics: Metrics, proxies: Sequence[IpNetwork]
+    readiness: Callable[[], Awaitable[Readiness]],
+    metrics: Metrics,
+    proxies: Sequence[IpNetwork],
+    guard: Guard,
 ) -> FastAPI:
     """Return the application for REGISTRAR_SIP_HTTP. `/health` is short for `/health/ready`."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.include_router(health_routes(readiness, metrics.exposition))
+    app.include_router(health_routes(readiness, metrics.exposition, guard))
 
     @app.get("/health")
-    async def health() -> Response:
-        return shown(await readiness())
+    async def health(request: Request) -> Response:
+        return shown(await readiness(), whole=await guard.admits(request, DETAILS))
 
-    surround(app, metrics, proxies)
+    surround(app, metrics, proxies, guard=guard)
     return app

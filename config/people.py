@@ -5,6 +5,7 @@ their phones, then the calls of their lines.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ from registrar.store.waiting_redis import waiter_of
 from registrar.store.wish_cache import PersonNews, news_of
 
 from .live import READ_SECONDS, Fields, Live, LiveCall, LiveCalls, away_is_unavailable, generations, hash_of
+
+log = logging.getLogger(__name__)
 
 CHUNK: Final = 500
 """People read at once. Other tasks run in between, because the same event loop may serve SIP."""
@@ -162,6 +165,13 @@ class LivePeople:
             notice = wish_notice(person, field, value, float(at), customer)
             if notice is not None and value != before:
                 self._runner.command(*appended(notice_fields(notice)))
+
+    async def forget(self, people: Sequence[str]) -> None:
+        """Remove what deleted people wanted. While Redis is away it stays, and nothing reads it any more."""
+        try:
+            await self._ask([command("DEL", keys.person(person)) for person in people])
+        except StoreUnavailable as error:
+            log.info("the wishes of %d deleted people stay in Redis: %s", len(people), error)
 
     async def _statuses(self, seats: Sequence[Seat]) -> Mapping[str, LiveStatus]:
         phones = list(dict.fromkeys(phone for seat in seats for phone in seat.phones))

@@ -16,6 +16,7 @@ from typing import Final
 from registrar.errors import ConfigurationError
 from registrar.model import Epoch
 from registrar.rules.features import ReservedWords, reserved_words
+from registrar.store.keyring import Keyring
 
 from .access import AccessLevel
 
@@ -105,6 +106,18 @@ class RedirectAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiQuotas:
+    """How much of the API one customer may take; a customer may have other numbers."""
+
+    phones: int = 100_000
+    logins: int = 10_000
+    webhooks: int = 20
+    streams: int = 200
+    browsers: int = 10
+    """WebRTC phones of one person."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The settings of the API. Creating them raises ConfigurationError if a value cannot be used."""
 
@@ -125,6 +138,8 @@ class ApiSettings:
     """Pages that browsers may connect from; any if it is empty."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    spared: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that are neither limited nor banned."""
     turn_urls: tuple[str, ...] = ()
     """STUN and TURN servers that are sent to browsers."""
     turn_secret: str = field(default="", repr=False)
@@ -135,6 +150,8 @@ class ApiSettings:
     password_length: int = 10
     """Least number of characters in a new password of a SIP user or a person."""
     call_history_days: int = 90
+    audit_days: int = 365
+    """How long rows of the audit log are kept; 0: for ever."""
     """How long the history of calls is kept; 0: there is none."""
     webhook_private: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public; then also without TLS."""
@@ -143,8 +160,15 @@ class ApiSettings:
     provisioning: ProvisioningSettings = ProvisioningSettings()
     reserved: ReservedWords = field(default_factory=reserved_words)
     """Words that extensions, groups and queues may not have as numbers."""
+    jwt_keys: Keyring = field(default_factory=Keyring, repr=False)
+    """The keys of tokens; by default `jwt_secret` alone."""
+    quotas: ApiQuotas = ApiQuotas()
+    token_days: int = 365
+    """How long a new token of a machine is good."""
 
     def __post_init__(self) -> None:
+        if not self.jwt_keys.names:
+            self.jwt_keys.use((self.jwt_secret,))
         if len(self.jwt_secret.encode()) < JWT_SECRET_BYTES:
             raise ConfigurationError(f"REGISTRAR_JWT_SECRET must have at least {JWT_SECRET_BYTES} bytes")
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,6 +21,11 @@ LARGER: Final = {re.compile(r"/pbx/sipphonemodels/[0-9a-f]+/picture"): pictures.
 """Path -> the largest body there, if that differs."""
 PRIVATE: Final = ("/pbx", "/auth", "/customer", "/employee", "/product", "/config", "/events", "/webhook")
 """The paths of both dialects. Responses below them contain credentials, so no cache may store them."""
+POLICY: Final = "Content-Security-Policy"
+NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
+"""The policy of a response that is no page: a browser that shows it loads and runs nothing."""
+A_YEAR: Final = "max-age=31536000"
+"""Over HTTPS only; a browser ignores it if it does not trust the certificate (RFC 6797 section 8.1)."""
 SPELLINGS: Final = {
     "validatetoken": "validateToken",
     "sipphonemodel": "sipphonemodels",
@@ -117,6 +122,11 @@ class BodyLimit(Middleware):
 class Outermost(Middleware):
     """Adds the headers of every response, and turns an uncaught error into a 500 without details."""
 
+    def __init__(self, app: ASGIApp, policies: Mapping[str, str] | None = None) -> None:
+        """`policies` are content security policies by path; other responses may load nothing."""
+        super().__init__(app)
+        self._policies = policies or {}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
@@ -126,6 +136,9 @@ class Outermost(Middleware):
                 started = True
                 headers, asked = MutableHeaders(scope=message), Headers(scope=scope)
                 headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault(POLICY, self._policies.get(scope["path"], NOTHING))
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = A_YEAR
                 if is_private(scope["path"]):
                     headers.setdefault("Cache-Control", "no-store")
                 if "content-length" in asked and "transfer-encoding" in asked:

@@ -17,10 +17,10 @@ find . -name __pycache__ -prune -exec rm -rf {} +
 "$python" -m mypyc --ignore-missing-imports \
     registrar/errors.py registrar/model.py registrar/ports.py \
     registrar/sip/*.py registrar/transaction/*.py registrar/rules/*.py \
-    registrar/handlers/{admission,answers,checks,dispatch,method,methods,turns}.py \
+    registrar/handlers/{admission,answers,checks,dispatch,limits,method,methods,turns}.py \
     registrar/handlers/registration/{rewrite,register,flows}.py \
     registrar/handlers/calls/{backlog,bridging,calling,destinations,dialogs,forwarding,late_answers}.py \
-    registrar/handlers/calls/{new_dialog,node_relay,reach,senders,table}.py \
+    registrar/handlers/calls/{counting,new_dialog,node_relay,quotas,reach,senders,table}.py \
     registrar/driver.py \
     registrar/store/{keys,scripts,script_runner,snapshot_codec,snapshots_redis,outbox,flow_set,expiry_index,location_redis}.py \
     registrar/store/{directory_cache,callee_cache,call_codec,calls_redis,people_redis,waiting_redis,wish_cache}.py \

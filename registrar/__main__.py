@@ -32,8 +32,14 @@ app = typer.Typer(
 )
 geoip = typer.Typer(no_args_is_help=True, help="The country file, which ROAMING phones need.")
 app.add_typer(geoip, name="geoip")
+audit = typer.Typer(no_args_is_help=True, help="The audit log: who did what.")
+app.add_typer(audit, name="audit")
 login = typer.Typer(no_args_is_help=True, help="Logins of people, for the board and the API.")
 app.add_typer(login, name="login")
+
+
+keys = typer.Typer(no_args_is_help=True, help="The keys of the installation, and how to replace them.")
+app.add_typer(keys, name="keys")
 
 
 def install(*, demo: bool = False) -> "Installation":
@@ -74,9 +80,11 @@ def serve(
     """Run everything in one process, with embedded defaults."""
     installation = install(demo=demo)
     lines = _log(installation.settings.log_level)
+    from registrar.commands.key_watch import Again
     from registrar.commands.serve import run
+    from registrar.settings import key_files
 
-    _run(run(installation, side, lines, demo=demo))
+    _run(run(installation, side, lines, Again(_settings, key_files(os.environ)), demo=demo))
 
 
 @app.command()
@@ -87,12 +95,13 @@ def demo(
     installation = look_up()
     _log("warning")
     from config.operations.demo import demo_tenant
+    from registrar.commands.audit import this_command
     from registrar.commands.first_steps import api_url, print_demo
     from registrar.commands.installation import opened
 
     async def make() -> dict[str, Any]:
         async with opened(installation, upgrade=False) as stores:
-            return await demo_tenant(stores.writer, installation.api(), stores.vault)
+            return await demo_tenant(stores.writer, installation.api(), stores.vault, this_command())
 
     tenant = _run(make())
     if as_json:
@@ -106,19 +115,22 @@ def token(
     level: Annotated[
         str, typer.Option(help="PERSONAL, VIEWER, MANAGER, OWNER, RESELLER, RESELLER_ADMIN or ADMIN.")
     ],
-    customer: Annotated[str | None, typer.Option(help="Id of the customer it is for.")] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="Id, SIP domain or name of the customer it is for.")
+    ] = None,
     employee: Annotated[str | None, typer.Option(help="Id of the person it is for.")] = None,
     minutes: Annotated[int, typer.Option(min=1, help="How long it is good.")] = 60,
 ) -> None:
     """Print a JWT for the API."""
     from config.access import AccessLevel
-    from config.auth import issue_token
 
     if level.upper() not in AccessLevel.__members__:
         raise ConfigurationError(f"--level: {level!r} is none of {', '.join(AccessLevel.__members__)}")
     installation = look_up()
-    chosen = AccessLevel[level.upper()]
-    print(issue_token(installation.jwt_secret, chosen, customer, employee, minutes))
+    _log("error")
+    from registrar.commands.tokens import make
+
+    print(_run(make(installation, AccessLevel[level.upper()], customer, employee, minutes)))
 
 
 @login.command(name="create")
@@ -151,14 +163,27 @@ def migrate_command() -> None:
     """Bring the database to the newest schema."""
     installation = install()
     _log("warning")
+    from registrar.commands.audit import note
     from registrar.commands.installation import opened
 
     async def upgrade() -> None:
-        async with opened(installation, upgrade=True):
-            pass
+        async with opened(installation, upgrade=True) as stores:
+            await note(stores.writer, "migrate")
 
     _run(upgrade())
     print("the schema is the newest", file=sys.stderr)
+
+
+@app.command()
+def bans(
+    format: Annotated[str, typer.Option(help="table, json, nftables or fail2ban.")] = "table",
+) -> None:
+    """Show who is banned and why, or print the banned addresses for a packet filter."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands.bans import show
+
+    _run(show(installation, format))
 
 
 @app.command()
@@ -222,6 +247,52 @@ def doctor(
         sys.exit(EXIT_UNFIT)
 
 
+@audit.command(name="verify")
+def audit_verify(
+    head: Annotated[
+        str | None, typer.Option(help="A place and its hash that were noted before: 4711:5f0c...")
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="After a look at the fault: note it, and go on."),
+    ] = False,
+) -> None:
+    """Check that no row of the audit log was changed or deleted, and print the head of its chain."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands import audit as trail
+
+    if not _run(trail.verify(installation, trail.read_head(head), accept=accept)):
+        sys.exit(EXIT_UNFIT)
+
+
+@keys.command(name="status")
+def keys_status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show which keys are in use, which process knows which, and what is sealed with an old one."""
+    installation = look_up()
+    _log("error")
+    from registrar.commands import keys as commands
+
+    _run(commands.show(installation, as_json=as_json))
+
+
+@keys.command(name="rotate")
+def keys_rotate(
+    kind: Annotated[str, typer.Argument(help="secret, jwt or all: which key is replaced.")] = "all",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the key of before was replaced less than a day ago.")
+    ] = False,
+) -> None:
+    """Replace the keys while everything runs, and seal the stored passwords again."""
+    installation = look_up()
+    _log("warning")
+    from registrar.commands import keys as commands
+
+    _run(commands.rotate(installation, commands.kinds(kind), force=force))
+
+
 @geoip.command(name="update")
 def geoip_update(
     url: Annotated[
@@ -233,8 +304,9 @@ def geoip_update(
     installation = look_up()
     _log("error")
     from registrar.commands import country_file
+    from registrar.commands.audit import note_country_file
 
-    country_file.update(installation, url, force=force)
+    _run(note_country_file(installation, country_file.update(installation, url, force=force)))
 
 
 def _tell(text: str) -> None:
@@ -244,9 +316,14 @@ def _tell(text: str) -> None:
 def _run(work: Coroutine[Any, Any, Any]) -> Any:
     gc.enable()
     import uvloop
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import TimeoutError as PoolTimeout
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(work)
+        except (OperationalError, PoolTimeout) as error:
+            raise StoreUnavailable(f"the database: {getattr(error, 'orig', None) or error}") from error
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
@@ -10,7 +11,7 @@ from hashlib import blake2b
 from typing import Final, Protocol
 
 from registrar.errors import MessageTooLarge, SipError
-from registrar.handlers.answers import Answer
+from registrar.handlers.answers import CROWDED, Answer
 from registrar.handlers.checks import Silence, StatelessChecks, Verdict
 from registrar.handlers.dispatch import Dispatch
 from registrar.handlers.method import UNKNOWN
@@ -21,8 +22,11 @@ from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
 from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
+from registrar.rules.quotas import NEAR, TRANSACTIONS, Quota
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
+from registrar.store.wall_clock import wall_clock
 from registrar.transaction import (
+    NO_SHARE,
     Action,
     Answered,
     Deliver,
@@ -31,6 +35,8 @@ from registrar.transaction import (
     Key,
     Layer,
     Send,
+    Share,
+    ShareFull,
     TableFull,
     TimedOut,
     cancelled_key,
@@ -40,14 +46,15 @@ from registrar.transaction import (
 MAX_TASKS: Final = 5_000
 """Maximum number of requests served at once; beyond it, 503 without a task."""
 TAG_BYTES: Final = 8
+COME_BACK_SECONDS: Final = (5, 30)
+TOO_MUCH: Final = "this address sends more than its phones need"
 
 log = logging.getLogger(__name__)
 trace = logging.getLogger("registrar.trace")
 
 
-def epoch() -> Epoch:
-    """Return the seconds since 1970."""
-    return Epoch(time.time())
+epoch: Final = wall_clock
+"""Return the seconds since 1970."""
 
 
 def mono() -> Mono:
@@ -69,6 +76,13 @@ class SignsOfLife(Protocol):
         """Handle a response to a ping, and return whether a ping with this branch waits for it."""
 
 
+class Limits(Protocol):
+    """The limits of sources (handlers/limits.py)."""
+
+    def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
+        """Return whether a message may be read now. If not, it needs no further care."""
+
+
 class Driver:
     """The one part that joins clocks, bytes and rules."""
 
@@ -81,6 +95,8 @@ class Driver:
         send: Callable[[bytes, Flow], bool],
         finished: Callable[[Request, Flow, Phone, int, Epoch, float, str], None],
         public_host: str = "",
+        limits: Limits | None = None,
+        transactions: int = TRANSACTIONS,
     ) -> None:
         """Create the driver; `tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
@@ -88,8 +104,13 @@ class Driver:
 
         `finished` is called for every request of a phone, with the status of the answer, its time, the
         seconds that it took, and the reason of a refusal. `public_host` is our name in Warning headers; if it
-        is empty, the local address of the flow is used. Call `serve_with` before the first message comes.
+        is empty, the local address of the flow is used. `limits` decide which messages are read; None: all
+        are. `transactions` are the most that a customer may have. Call `serve_with` before the first message.
         """
+        self._limits = limits
+        self._most = transactions
+        self.crowded: Callable[[str, int, int], None] = lambda _customer, _count, _most: None
+        """Called with a customer that has used most of its transactions, their number and their limit."""
         self._public_host = public_host
         self._tasks = tasks
         self._layer = layer
@@ -104,11 +125,13 @@ class Driver:
         """The INVITEs that are served or answered, by their server transaction."""
         self._amplification = Amplification()
         self._metrics = metrics
-        self._tag_key = tag_key
+        self.tag_key = tag_key
+        """Set again when the secret key is replaced; a retransmission at that moment gets another To-tag."""
         self._send = send
         self._finished = finished
         metrics.transactions.set_function(lambda: len(layer))
         metrics.tasks.set_function(lambda: self._open)
+        self._told_strange = False
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -142,10 +165,36 @@ class Driver:
         it, which is answered if possible.
         """
         try:
-            self._receive(data, flow, fault)
+            if self._limits is None or self._limits.lets_in(data, flow, fault):
+                self._receive(data, flow, fault)
         except Exception:  # a bug in our code must not stop the listener
             self._metrics.unhandled.inc()
             log.exception("a message could not be handled")
+
+    def receive_from_node(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
+        """Handle a message of another node as `receive` does, but without a limit.
+
+        Its certificate has proven the node, and what it sends was limited where it came in.
+        """
+        try:
+            self._receive(data, flow, fault)
+        except Exception:  # as above
+            self._metrics.unhandled.inc()
+            log.exception("a message of another node could not be handled")
+
+    def turn_away(self, data: bytes, flow: Flow) -> None:
+        """Answer a request 503, with a Retry-After that spreads many senders; drop any other message."""
+        try:
+            message = parse(data, exact=flow.transport != "udp")
+            if not isinstance(message, Request) or message.method == "ACK":
+                return
+            check(message)
+        except SipError:
+            return
+        message.via = message.via.stamped(flow.remote_ip, flow.remote_port)
+        self._metrics.received(flow.transport, method_label(message.method))
+        seconds = str(random.randint(*COME_BACK_SECONDS))
+        self._reply(message, flow, Answer(503, headers=(("Retry-After", seconds),), why=TOO_MUCH))
 
     def _receive(self, data: bytes, flow: Flow, fault: SipError | None) -> None:
         if trace.isEnabledFor(logging.DEBUG):
@@ -172,7 +221,8 @@ class Driver:
 
         If there is no such request, drop the response (RFC 6026 section 7.3).
         """
-        unmatched = self._layer.unmatched
+        layer = self._layer
+        unmatched, strayed, strange = layer.unmatched, layer.strayed, layer.strange
         try:
             branch = response.via.branch
             if branch.startswith(PREFIX):
@@ -184,8 +234,23 @@ class Driver:
             self._metrics.parse_errors(error.label)
             self.drop("response", flow, error)
             return
-        if self._layer.unmatched != unmatched:
+        if layer.unmatched != unmatched:
             self.drop("response", flow, "no request waits for it")
+        elif layer.strayed != strayed:
+            self.drop("response_elsewhere", flow, "its request went another way")
+        elif layer.strange != strange:
+            self._note_strange(flow)
+
+    def _note_strange(self, flow: Flow) -> None:
+        """Count a response from another address than its request went to; log the first one."""
+        self._metrics.strange_responses.inc()
+        if not self._told_strange:
+            self._told_strange = True
+            log.warning(
+                "a response over UDP came from %s:%d, where its request did not go; more are only counted",
+                flow.remote_ip,
+                flow.remote_port,
+            )
 
     def _request(self, message: Request, flow: Flow, fault: SipError | None) -> None:
         self._metrics.received(flow.transport, method_label(message.method))
@@ -255,6 +320,9 @@ class Driver:
     async def _work(self, work: "ReceivedRequest", verdict: Verdict) -> None:
         try:
             await self._dispatch.serve(work, verdict)
+        except ShareFull:
+            self._metrics.quotas(Quota.TRANSACTIONS)
+            work.reply(CROWDED)
         except TableFull:
             work.reply(Answer(503, headers=(("Retry-After", "5"),)))
         except Exception:  # a bug in our code causes a 500 and a log line; the listener goes on
@@ -296,9 +364,10 @@ class Driver:
         """Handle that the connection `flow` is gone: end all transactions on it."""
         self._perform(self._layer.closed(flow, mono()))
 
-    def accept(self, work: "ReceivedRequest") -> bool:
+    def accept(self, work: "ReceivedRequest", phone: Phone | None) -> bool:
         """Make the server transaction; return False if a duplicate has one already. Raises TableFull."""
-        accepted = self._layer.accept(work.request, work.flow, mono(), work.key) is not None
+        share = NO_SHARE if phone is None else self._share(phone)
+        accepted = self._layer.accept(work.request, work.flow, mono(), work.key, share) is not None
         if not accepted:
             self.drop("twin", work.flow, "the same request is being served", work.request)
         elif work.request.method == "INVITE":
@@ -306,11 +375,24 @@ class Driver:
         self._arm()
         return accepted
 
+    def charge(self, work: "ReceivedRequest", phone: Phone) -> None:
+        """Let the transaction of a request count for the customer of its sender. Raises TableFull."""
+        self._layer.charge(work.key, self._share(phone))
+
+    def _share(self, phone: Phone) -> Share:
+        own = phone.terms.transactions
+        share = self._layer.share(phone.customer, self._most if own is None else own)
+        if share.open >= share.most * NEAR:
+            self.crowded(share.customer, share.open, share.most)
+        return share
+
     # handlers.network.Network
 
-    def request(self, request: Request, flow: Flow, user: ClientTransactionUser | None) -> Key:
+    def request(
+        self, request: Request, flow: Flow, user: ClientTransactionUser | None, customer: str = ""
+    ) -> Key:
         """See Network."""
-        key, actions = self._layer.request(request, flow, mono())
+        key, actions = self._layer.request(request, flow, mono(), customer)
         if user is not None:
             self._users[key] = user
         self._metrics.requested(method_label(request.method))
@@ -500,7 +582,7 @@ class Driver:
             branch = request.via.branch
         except SipError:
             branch = headers.get("via") or ""
-        return to_tag(self._tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
+        return to_tag(self.tag_key, branch, headers.get("call-id") or "", headers.get("cseq") or "")
 
 
 def to_tag(key: bytes, branch: str, call_id: str, cseq: str) -> str:
@@ -553,10 +635,12 @@ class ReceivedRequest:
         self.why = ""
         """What is wrong with the request, if it was refused."""
 
-    def accept(self) -> bool:
+    def accept(self, phone: Phone | None = None) -> bool:
         """See ServerRequest."""
         if not self.accepted:
-            self.accepted = self._driver.accept(self)
+            self.accepted = self._driver.accept(self, phone)
+        elif phone is not None:
+            self._driver.charge(self, phone)
         return self.accepted
 
     def attach(self, user: ServerTransactionUser) -> None:

@@ -3,7 +3,7 @@
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,12 +15,15 @@ from registrar.metrics import Metrics
 from registrar.model import Binding, Flow, IpNetwork
 from registrar.rules.access import folded
 from registrar.rules.tokens import Target
-from registrar.store.nodes import Nodes
+from registrar.store.nodes import OVER_TLS, Nodes
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
 from registrar.transport.connection import Connection
 from registrar.transport.connections import Connections
-from registrar.transport.stream import StreamConnection
+from registrar.transport.node_links import NodeLinks
+from registrar.transport.node_tls import NodeTls
+from registrar.transport.stream import NodeConnection, StreamConnection
+from registrar.transport.tls import ServerTls
 from registrar.transport.udp import WILDCARDS, UdpListener
 from registrar.transport.websocket import WebSocketConnection
 
@@ -38,6 +41,8 @@ class Addresses:
     tls: tuple[Address, ...]
     ws: tuple[Address, ...]
     wss: tuple[Address, ...]
+    node: Address | None = None
+    """Where other nodes connect over TLS; None: they send over UDP."""
 
     def default_node(self) -> str:
         """Return the name of a node that has none in the settings."""
@@ -48,11 +53,11 @@ class Addresses:
         """Return the address of the UDP listener; if it is a wildcard, the local address towards Redis."""
         if not self.udp:
             return ""
-        host, port = self.udp[0]
-        if host in WILDCARDS:
-            redis_host = urlsplit(redis_url).hostname or "127.0.0.1"
-            host = local.towards(_resolved(redis_host)) or "127.0.0.1"
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return _told(self.udp[0], redis_url)
+
+    def node_tls(self, redis_url: str) -> str:
+        """Return where other nodes connect over TLS, as they are told; empty if they do not."""
+        return _told(self.node, redis_url) if self.node is not None else ""
 
 
 class Listeners:
@@ -67,9 +72,14 @@ class Listeners:
         *,
         origins: tuple[str, ...],
         proxies: Sequence[IpNetwork],
-        tls: ssl.SSLContext | None,
+        tls: ServerTls | None,
+        node: str = "",
+        node_tls: NodeTls | None = None,
     ) -> None:
-        """Prepare the listeners; those of TLS and WSS are not opened without `tls`."""
+        """Prepare the listeners; those of TLS and WSS are not opened without `tls`.
+
+        `node` is our name, and with `node_tls` other nodes are connected over TLS.
+        """
         self._addresses = addresses
         self._connections = connections
         self._nodes = nodes
@@ -79,6 +89,10 @@ class Listeners:
         self._tls = tls
         self._udp: list[UdpListener] = []
         self._acceptors: list[Acceptor] = []
+        self._node_tls = node_tls
+        self._node_acceptor: Acceptor | None = None
+        self._links: NodeLinks | None = None
+        self._alone = frozenset({node})
 
     async def open(self, driver: Driver, pings: Pings) -> None:
         """Open all of them. Raises ConfigurationError if an address cannot be bound."""
@@ -145,10 +159,32 @@ class Listeners:
 
     def node_flow(self, address: str) -> Flow | None:
         """See Ways."""
+        if address.endswith(OVER_TLS):
+            return self._links.flow(address.removesuffix(OVER_TLS)) if self._links is not None else None
         host, _, port = address.rpartition(":")
         if not self._udp or not port.isdigit():
             return None
         return self._udp[0].flow_to(host.strip("[]"), int(port))
+
+    def secure_nodes(self) -> Collection[str]:
+        """See Ways."""
+        return self._links.secure if self._links is not None else self._alone
+
+    async def link(self, driver: Driver, node: str) -> None:
+        """Keep connections to the other nodes open over TLS until cancelled, if that is wanted."""
+        if self._node_tls is not None:
+            nodes = self._nodes
+            self._links = NodeLinks(
+                self._connections, driver.receive_from_node, self._node_tls, nodes.over_tls, node
+            )
+            await self._links.run()
+
+    def renew_node_tls(self) -> None:
+        """Make the certificate between nodes again, after the keys have changed."""
+        if self._node_tls is not None:
+            self._node_tls.renew()
+            if self._node_acceptor is not None:
+                self._node_acceptor.use(self._node_tls.server)
 
     def ping(self, data: bytes, flow: Flow) -> bool:
         """See Ways."""
@@ -170,8 +206,15 @@ class Listeners:
         self._accept("tcp", addresses.tcp, stream, None)
         self._accept("ws", addresses.ws, websocket, None)
         if tls is not None:
-            self._accept("tls", addresses.tls, stream, tls)
-            self._accept("wss", addresses.wss, websocket, tls)
+            self._accept("tls", addresses.tls, stream, tls.phones)
+            self._accept("wss", addresses.wss, websocket, tls.context)
+        if addresses.node is not None and self._node_tls is not None:
+
+            def node(flow: Flow) -> Connection:
+                return NodeConnection(self._connections, flow, driver.receive_from_node)
+
+            self._accept("tls", (addresses.node,), node, self._node_tls.server, "NODE_TLS")
+            self._node_acceptor = self._acceptors[-1]
 
     def _accept(
         self,
@@ -179,16 +222,27 @@ class Listeners:
         addresses: tuple[Address, ...],
         make: Callable[[Flow], Connection],
         tls: ssl.SSLContext | None,
+        setting: str = "",
     ) -> None:
         for host, port in addresses:
-            acceptor = Acceptor(self._connections, transport, make, tls)
+            acceptor = Acceptor(self._connections, transport, make, tls, of_nodes=bool(setting))
             self._acceptors.append(acceptor)
             try:
                 acceptor.open(host, port)
             except OSError as error:
-                name = f"REGISTRAR_SIP_{transport.upper()}"
+                name = f"REGISTRAR_{setting or 'SIP_' + transport.upper()}"
                 raise ConfigurationError(f"{name}: {host}:{port}: {error.strerror}") from error
-            log.info("SIP over %s on %s:%d", transport.upper(), host, acceptor.port)
+            of = " between nodes" if setting else ""
+            log.info("SIP%s over %s on %s:%d", of, transport.upper(), host, acceptor.port)
+
+
+def _told(address: Address, redis_url: str) -> str:
+    """Return an address as other nodes use it: instead of a wildcard, our address towards Redis."""
+    host, port = address
+    if host in WILDCARDS:
+        redis_host = urlsplit(redis_url).hostname or "127.0.0.1"
+        host = local.towards(_resolved(redis_host)) or "127.0.0.1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _resolved(host: str) -> str:

@@ -34,6 +34,8 @@ class Metrics:
         self._declare_stores()
         self._declare_http()
         self._declare_phone_files()
+        self._declare_keys()
+        self._declare_limits()
         self.phones = Asked(
             "registrar_phones", "Registered phones that this process serves", ["transport"], registry
         )
@@ -71,6 +73,7 @@ class Metrics:
             ["outcome"],
             registry,
         )
+        self.audit_waiting_seconds, self.audit_dropped, self.audit_deeds_dropped = _of_audit(registry)
         self.calls_open = Gauge(
             "registrar_calls_open",
             "Calls routed by this process",
@@ -228,6 +231,32 @@ class Metrics:
             "registrar_sql_connections_limit", "The most connections to the database", ["engine"], registry
         )
 
+    def _declare_keys(self) -> None:
+        registry = self.registry
+        self.strange_responses = Counter(
+            "registrar_responses_from_elsewhere",
+            "Responses over UDP from another address than their request went to",
+            registry=registry,
+        )
+        self.tls_suites = Counter(
+            "registrar_tls_handshakes", "TLS handshakes of phones", ["transport", "suite"], registry=registry
+        )
+        self.sealed_old = Gauge(
+            "registrar_secrets_sealed_with_old_key",
+            "Stored secrets that are not sealed with the key in use",
+            registry=registry,
+        )
+
+    def _declare_limits(self) -> None:
+        registry = self.registry
+        self.quotas = Labelled(
+            "registrar_quota_refusals", "Calls and requests beyond a quota, by the quota", ["quota"], registry
+        )
+        self.limited = Labelled(
+            "registrar_limited", "Messages and requests beyond a limit, by the limit", ["limit"], registry
+        )
+        self.bans = Asked("registrar_bans", "Bans and holds that are in force", ["kind"], registry)
+
     def _declare_http(self) -> None:
         registry = self.registry
         self.http_requests = Labelled(
@@ -291,3 +320,24 @@ def release() -> str:
         return version("sip-registrar")
     except PackageNotFoundError:
         return "0"
+
+
+def _of_audit(registry: CollectorRegistry) -> tuple[Gauge, Gauge, Counter]:
+    """Return what the audit log waits for, and what is missing in it."""
+    return (
+        Gauge(
+            "registrar_audit_waiting_seconds",
+            "Seconds since the oldest row of the audit log was written that is not chained",
+            registry=registry,
+        ),
+        Gauge(
+            "registrar_audit_notes_dropped",
+            "Reads, exports and failed logins that are missing in the audit log",
+            registry=registry,
+        ),
+        Counter(
+            "registrar_audit_deeds_dropped",
+            "Wishes switched by phones that are missing in the audit log",
+            registry=registry,
+        ),
+    )

@@ -57,6 +57,35 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a phone must keep to, and where the quotas of its customer differ from the settings."""
+
+    tls: bool = False
+    """It registers and calls over TLS or WSS only."""
+    srtp: bool = False
+    """Its media is encrypted (SRTP), or there is no call."""
+    sha256: bool = False
+    """A digest of MD5 proves nothing."""
+    networks: bool = False
+    """A SIP user comes from a trusted network, and from nowhere if there is none."""
+    contacts: int = 0
+    """The most contacts that it may have; 0: as many as any phone."""
+    calls: int | None = None
+    """The most calls of the customer at once; None, here and below: as the setting says."""
+    call_rate: int | None = None
+    """Calls of the customer a second."""
+    phone_calls: int | None = None
+    """The most calls of one phone at once."""
+    extension_calls: int | None = None
+    """The most calls of one extension at once, with those that it gets."""
+    transactions: int | None = None
+    """The most SIP transactions of the customer at a process."""
+
+
+NO_TERMS: Final = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class Phone:
     """One credential that may register, as the view `phone_v1` shows it."""
 
@@ -98,6 +127,7 @@ class Phone:
     """`codec.video`: video may be negotiated."""
     person: str = ""
     """Id of the phone's extension, empty if it has none."""
+    terms: Terms = NO_TERMS
 
     @property
     def login(self) -> str:
@@ -503,6 +533,24 @@ class Waiter:
     """Epoch seconds at which it came."""
     stage: str = ""
     """Where in its plan it is; see rules.plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A wish that a phone has set to another value by a feature code, as the audit log tells it."""
+
+    at: float
+    """Epoch seconds."""
+    person: str
+    customer: str
+    phone: str
+    """The phone that dialled the code."""
+    address: str
+    """The address that the call came from."""
+    wish: str
+    """`dnd`, `cfu`, `cfb`, `cfnr` or `left:<queue>`."""
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The interfaces of the handlers to the outside world; each has a real implementation and one in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from registrar.model import (
@@ -20,10 +20,12 @@ from registrar.model import (
     Process,
     Publication,
     Snapshot,
+    Switched,
     Update,
     Waiter,
     WrongPasswords,
 )
+from registrar.rules.bans import Ban
 from registrar.rules.guesses import Guesser, Taken
 from registrar.rules.standing import Entry
 from registrar.rules.subscriptions import Subscription, Watcher
@@ -341,6 +343,16 @@ class History(Protocol):
         """
 
 
+class Deeds(Protocol):
+    """The audit log, for what phones change."""
+
+    def switched(self, deed: Switched) -> None:
+        """Write that a phone has switched a wish. The caller does not wait for it.
+
+        A deed that cannot be written, because the store is away for too long, is counted and dropped.
+        """
+
+
 class Subscriptions(Protocol):
     """The subscriptions of phones at this service, shared by all nodes."""
 
@@ -391,6 +403,30 @@ class Guesses(Protocol):
         """Return the marks of the accounts that are good from a source. Raises StoreUnavailable."""
 
 
+class Spraying(Protocol):
+    """What nodes tell each other about accounts that are tried from many sources."""
+
+    async def is_good(self, who: Guesser) -> bool:
+        """Return whether the account is good from there. Raises StoreUnavailable."""
+
+    def tried(self, mark: str) -> None:
+        """Tell all nodes of a wrong password for an account where it is not good. Nothing is stored."""
+
+
+class SourcePhones(Protocol):
+    """The phones behind an address."""
+
+    async def phones(self, ip: str) -> int:
+        """Return how many proved their password there within 30 days. Raises StoreUnavailable."""
+
+
+class BanBook(Protocol):
+    """The book of bans that all processes share."""
+
+    def begin(self, ban: Ban) -> None:
+        """Begin or prolong an automatic ban. The caller does not wait for it."""
+
+
 class Traces(Protocol):
     """The record of a phone's wrong passwords, for people."""
 
@@ -416,5 +452,8 @@ class Phones(Protocol):
     async def pickable(self, person: str) -> frozenset[str]:
         """See DialPlan.pickable. Raises StoreUnavailable."""
 
-    async def domains(self) -> frozenset[str]:
-        """Return every SIP domain that is served, in lower case. Raises StoreUnavailable."""
+    async def domains(self) -> Mapping[str, bool]:
+        """Return every SIP domain that is served, in lower case, and whether it requires SHA-256.
+
+        Raises StoreUnavailable.
+        """

@@ -161,6 +161,17 @@ Service = Annotated[str, Field(pattern=r"^[0-9*#]{0,16}$")]
 """A number or prefix that a softkey dials; empty: no service answers the function."""
 
 
+KEYS: Final = ("secret_key", "secret_key_old", "jwt_secret", "jwt_secret_old")
+
+
+class LimitPolicy(NamedTuple):
+    """Which sources of SIP messages have limits."""
+
+    is_on: bool = True
+    exempt: tuple[IpNetwork, ...] = ()
+    """Networks that are neither limited nor banned."""
+
+
 class Settings(BaseSettings):
     """The contract with the operator: names, defaults, units."""
 
@@ -178,19 +189,29 @@ class Settings(BaseSettings):
     http: Listeners = (("127.0.0.1", 8080),)
     https: Listeners = ()
     sip_http: Listeners = ()
+    management: Listeners = ()
     cors_origins: Names = ()
     domain: Annotated[str, AfterValidator(_domain)] = "registrar.localhost"
     public_host: str = ""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_legacy: bool = True
     geoip_database: Path | None = None
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
+    limits: Annotated[LimitPolicy, NoDecode] = LimitPolicy()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
     secret_key: SecretStr = SecretStr("")
+    secret_key_old: SecretStr = SecretStr("")
     jwt_secret: SecretStr = SecretStr("")
+    jwt_secret_old: SecretStr = SecretStr("")
+    token_days: int = Field(365, ge=1, le=3_650)
     node: str = ""
     node_sip: str = ""
+    node_tls: Listeners = ()
+    node_cert: Path | None = None
+    node_key: Path | None = None
+    node_ca: Path | None = None
     secrets_level: Literal[*LEVELS] = "VIEWER"  # type: ignore[valid-type]  # the list above is the only one
     pbx_cluster: int | None = None
     ping_seconds: int = Field(30, ge=0, le=3_600)
@@ -203,6 +224,21 @@ class Settings(BaseSettings):
     phone_subscriptions: int = Field(200, ge=0, le=10_000)
     watchers: int = Field(500, ge=0, le=100_000)
     node_subscriptions: int = Field(20_000, ge=0, le=1_000_000)
+    phone_calls: int = Field(100, ge=1, le=100_000)
+    phone_ringing: int = Field(20, ge=1, le=100_000)
+    phone_call_rate: int = Field(10, ge=1, le=10_000)
+    extension_calls: int = Field(100, ge=1, le=100_000)
+    extension_call_rate: int = Field(20, ge=1, le=10_000)
+    callee_calls: int = Field(1_000, ge=1, le=100_000)
+    callee_call_rate: int = Field(50, ge=1, le=10_000)
+    customer_calls: int = Field(2_000, ge=1, le=1_000_000)
+    customer_call_rate: int = Field(100, ge=1, le=100_000)
+    customer_phones: int = Field(100_000, ge=1, le=1_000_000)
+    customer_logins: int = Field(10_000, ge=1, le=1_000_000)
+    customer_webhooks: int = Field(20, ge=1, le=1_000)
+    customer_streams: int = Field(200, ge=1, le=1_000)
+    person_browsers: int = Field(10, ge=1, le=1_000)
+    customer_transactions: int = Field(100_000, ge=1, le=200_000)
     alert_info: bool = False
     no_answer_seconds: int = Field(20, ge=1, le=3_600)
     wrap_up_seconds: int = Field(2, ge=0, le=3_600)
@@ -234,6 +270,7 @@ class Settings(BaseSettings):
     redirect_gigaset_password: SecretStr = SecretStr("")
     password_length: int = Field(10, ge=10, le=128)
     call_history_days: int = Field(90, ge=0, le=3_650)
+    audit_days: int = Field(365, ge=0, le=36_500)
     prov_url: Annotated[str, AfterValidator(_prov_url)] = ""
     prov_url_legacy: Annotated[str, AfterValidator(_prov_url)] = ""
     prov_http: Listeners = ()
@@ -265,7 +302,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("sip_udp", "sip_tcp", "sip_tls", "sip_ws", "sip_wss", "http", "https", "sip_http"),
-        *("prov_http", "prov_https", "prov_https_legacy"),
+        *("prov_http", "prov_https", "prov_https_legacy", "node_tls", "management"),
         mode="before",
     )
     @classmethod
@@ -320,6 +357,17 @@ class Settings(BaseSettings):
         parts = _split(value)
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
 
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _read_limits(cls, value: object) -> object:
+        """Return the policy: `on`, `off`, or the networks that are exempt."""
+        if not isinstance(value, str):
+            return value
+        if value in ("on", "off", ""):
+            return LimitPolicy(value != "off")
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return LimitPolicy(exempt=tuple(ip_network(part) for part in parts))
+
     @field_validator("webhook_private", mode="before")
     @classmethod
     def _read_private(cls, value: object) -> object:
@@ -328,7 +376,16 @@ class Settings(BaseSettings):
         parts = {"on": every, "off": []}.get(value, _split(value)) if isinstance(value, str) else value
         return tuple(ip_network(part) for part in parts) if isinstance(parts, list) else parts
 
-    @field_validator("pbx_cluster", "geoip_database", "tls_cert", "tls_key", mode="before")
+    @field_validator(
+        "pbx_cluster",
+        "geoip_database",
+        "tls_cert",
+        "tls_key",
+        "node_cert",
+        "node_key",
+        "node_ca",
+        mode="before",
+    )
     @classmethod
     def _read_optional(cls, value: object) -> object:
         return None if value == "" else value
@@ -340,14 +397,14 @@ class Settings(BaseSettings):
             raise ValueError("must name a folder")
         return value
 
-    @field_validator("secret_key", "jwt_secret")
+    @field_validator(*KEYS)
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_SECRET:
             raise ValueError(f"needs at least {MIN_SECRET} characters")
         return value
 
-    @field_validator("secret_key", "jwt_secret", "turn_secret")
+    @field_validator(*KEYS, "turn_secret")
     @classmethod
     def _no_known_secret(cls, value: SecretStr) -> SecretStr:
         problem = weakness(value.get_secret_value())
@@ -397,7 +454,15 @@ def read(environment: Mapping[str, str]) -> Settings:
     _refuse_turn_without_secret(settings)
     redirect_accounts(settings)
     _refuse_phones_without_url(settings)
+    _refuse_old_keys_alone(settings)
+    _refuse_half_a_node(settings)
     return settings
+
+
+def key_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files of keys that the environment names: they may get other content while we run."""
+    variables = [_variable(name) + FILE_SUFFIX for name in KEYS]
+    return tuple(Path(environment[name]) for name in variables if environment.get(name))
 
 
 class RedirectAccount(NamedTuple):
@@ -454,15 +519,40 @@ def _refuse_turn_without_secret(settings: Settings) -> None:
 
 
 def _refuse_phones_without_url(settings: Settings) -> None:
-    """Raise ConfigurationError if the listener for phones has no URL, or one that leads to no passwords."""
+    """Raise ConfigurationError if phones have no URL, no listener there, or one that gives no passwords."""
     if not settings.serves_phones:
         return
+    if not (settings.prov_http or settings.prov_https):
+        raise ConfigurationError(
+            "REGISTRAR_PROV_HTTPS is missing beside REGISTRAR_PROV_HTTPS_LEGACY: there are only phones that "
+            "know no newer TLS (behind a proxy: REGISTRAR_PROV_HTTP)"
+        )
     if not settings.prov_url:
         raise ConfigurationError(
             "REGISTRAR_PROV_URL: name the URL that phones are told, such as https://prov.example.com"
         )
     if settings.prov_url.startswith("http:") and not settings.prov_plain:
         raise ConfigurationError("REGISTRAR_PROV_URL: http: needs REGISTRAR_PROV_PLAIN=1")
+
+
+def _refuse_old_keys_alone(settings: Settings) -> None:
+    """Raise ConfigurationError if a key of before is given without the one that replaces it."""
+    for name in ("secret_key", "jwt_secret"):
+        if (
+            getattr(settings, name + "_old").get_secret_value()
+            and not getattr(settings, name).get_secret_value()
+        ):
+            raise ConfigurationError(f"{_variable(name)} is missing beside {_variable(name)}_OLD")
+
+
+def _refuse_half_a_node(settings: Settings) -> None:
+    """Raise ConfigurationError for two addresses between nodes, or for files that are not complete."""
+    if len(settings.node_tls) > 1:
+        raise ConfigurationError("REGISTRAR_NODE_TLS: name one address")
+    names = ("node_cert", "node_key", "node_ca")
+    missing = [name for name in names if getattr(settings, name) is None]
+    if 0 < len(missing) < len(names):
+        raise ConfigurationError(f"{_variable(missing[0])} is missing: give all three files, or none")
 
 
 def _variable(name: str) -> str:

@@ -14,21 +14,19 @@ from registrar.handlers.calls.table import CallTable, News
 from registrar.metrics import Metrics
 from registrar.model import Mono, Process
 from registrar.ports import Clock
-from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, TokenCodec
+from registrar.rules.tokens import SALT_BYTES
 from registrar.store import keys
 from registrar.store.calls_redis import RedisCalls
 from registrar.store.location_redis import RedisLocation
 from registrar.store.media_none import NoMedia
 from registrar.store.media_rtpengine import RtpengineMedia
 from registrar.store.people_redis import RedisPeople
-from registrar.store.vault import derive
 from registrar.store.waiting_redis import RedisWaiting
 
 MEND_SECONDS: Final = 0.5
 LEFTOVER_SECONDS: Final = 300.0
 """Interval of the search for sessions of the relay without a call, after the search at the start."""
 SALTS: Final = 256
-PREFIX_BYTES: Final = 3
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class Telephony:
     def __init__(
         self,
         rtpengine: tuple[tuple[str, int], ...],
-        secret_key: str,
+        sessions: str,
         location: RedisLocation,
         metrics: Metrics,
         clock: Clock,
@@ -49,10 +47,11 @@ class Telephony:
         *,
         wrap_up_seconds: int,
     ) -> None:
+        """Create them; `sessions` is the prefix of the names of our sessions at the relay."""
         self._location = location
         self._metrics = metrics
         self.media: RtpengineMedia | NoMedia = (
-            RtpengineMedia(rtpengine, media_prefix(secret_key), metrics) if rtpengine else NoMedia()
+            RtpengineMedia(rtpengine, sessions, metrics) if rtpengine else NoMedia()
         )
         self.store = RedisCalls(location.wire, clock, process)
         self.people = RedisPeople(location.wire, mono, process, lives, wrap_up_seconds=wrap_up_seconds)
@@ -151,16 +150,6 @@ def _read_pickup(told: dict[str, object]) -> PickupNews:
 
 
 CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS, keys.PERSON_NEWS, keys.PICKUP)
-
-
-def make_codec(secret_key: str) -> TokenCodec:
-    """Return the codec of tokens, which is the same on all nodes."""
-    return TokenCodec(derive(secret_key, "tokens-siv", KEY_BYTES), media_prefix(secret_key))
-
-
-def media_prefix(secret_key: str) -> str:
-    """Return the prefix of the names of this installation's sessions at the media relay."""
-    return f"registrar-{derive(secret_key, 'media', PREFIX_BYTES).hex()}-"
 
 
 class Salts:

@@ -11,6 +11,15 @@ from typing import Final
 SOAK: Final = os.environ.get("SOAK") == "1"
 PATIENCE: Final = float(os.environ.get("PATIENCE", "0" if SOAK else "60"))
 
+FIRST_PAUSE: Final = 0.01
+LONGEST_PAUSE: Final = FIRST_PAUSE if SOAK else 0.1
+"""A look starts a program or asks the server: a hundred a second takes half of a core from the others."""
+
+
+def pause(waited: float) -> float:
+    """Return how long to sleep before the next look after `waited` seconds: a tenth of them, bounded."""
+    return min(max(FIRST_PAUSE, waited / 10), LONGEST_PAUSE)
+
 
 def limit(seconds: float) -> float:
     """Return the most that something may take: `seconds` in the large rounds, else a minute more."""

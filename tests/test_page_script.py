@@ -13,6 +13,8 @@ from typing import Final
 
 import pytest
 
+from tests.every import every
+
 ROOT = Path(__file__).parent.parent
 TOOLS: Final = ("bash", "cat", "cp", "dirname", "ln", "mkdir", "mv")
 PAGES: Final = ("config/board", "config/phone")
@@ -74,7 +76,7 @@ def test_without_the_network_it_says_so(tree: Path) -> None:
     assert not [page for page in PAGES if (tree / page / "built").exists()]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
+@every("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
 def test_a_module_of_the_page_is_small_and_says_what_it_is(module: Path) -> None:
     lines = module.read_text().splitlines()
     assert lines[0].startswith("// ")
@@ -83,7 +85,7 @@ def test_a_module_of_the_page_is_small_and_says_what_it_is(module: Path) -> None
     assert not [line for line in lines if line != line.rstrip() or "\t" in line]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
+@every("module", MODULES, ids=lambda path: f"{path.parent.parent.name} {path.name}")
 def test_no_text_becomes_markup_or_code(module: Path) -> None:
     assert not re.findall(MAKES_MARKUP, module.read_text())
 

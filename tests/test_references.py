@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.every import every
 
 ROOT: Final = Path(__file__).parent.parent
 PROGRAM: Final = ("registrar", "config", "tests", "deploy")
@@ -66,7 +66,7 @@ def test_documents_that_are_named_are_there() -> None:
     assert [(place, name) for place, name in named if name not in there] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@every("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     wrong = []
     for target, anchor in LINK.findall(page.read_text()):
@@ -76,7 +76,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@every("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     """A name may be the beginning of several."""
     assert [name for name in FILE.findall(page.read_text()) if not list(ROOT.glob(f"{name}*"))] == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
+from tests.every import every
 
 ROOT: Final = Path(__file__).parent.parent
 LIST: Final = ROOT / "tests/rfc_sections.csv"
@@ -109,7 +109,7 @@ def test_the_list_is_in_order_and_has_each_section_once_with_a_title() -> None:
     assert [row for row in ROWS if not row[2].strip()] == []
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         ("RFC 3261 section 10.3", ["3261 10.3"]),

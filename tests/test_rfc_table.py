@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.every import every
 
 ROOT: Final = Path(__file__).parent.parent
 STATEMENTS: Final = [*range(1, 41), *range(42, 61), *range(63, 69)]
@@ -68,7 +68,7 @@ def test_the_page_has_every_statement_once_and_in_its_row() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(("name", "node"), EVERY, ids=[name for name, _ in EVERY])
+@every(("name", "node"), EVERY, ids=[name for name, _ in EVERY])
 def test_each_test_says_which_paragraph_it_is_about(name: str, node: ast.FunctionDef) -> None:
     assert PARAGRAPH.search(ast.get_docstring(node) or ""), name
 

@@ -17,6 +17,8 @@ NAMES: Final = ("number", "name", "domain", "mac", "serial")
 PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 """Characters that no value of a file has: controls, separators of lines, halves of pairs, no characters."""
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+"""The end of a line, as editors and the parser of XML count them. Other separators are control characters."""
 _MARK: Final = "\u2400"
 """Stands for a placeholder while a text is checked: no name can have this character."""
 
@@ -39,6 +41,12 @@ SYNTAXES: Final[Mapping[str, str]] = {
 _SEPARATORS: Final = {COLON: ":", EQUALS: "=", INI: " "}
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text without their ends; there is none after the last end."""
+    found = _BREAK.split(text)
+    return found if found[-1] else found[:-1]
+
+
 def problem(writer: str, text: str) -> str:
     """Return why these extra lines cannot be used, with the number of the line, or an empty text."""
     syntax = SYNTAXES.get(writer)
@@ -47,10 +55,12 @@ def problem(writer: str, text: str) -> str:
     if len(text) > MAX_EXTRA:
         return f"more than {MAX_EXTRA} characters"
     for found in PLACEHOLDER.finditer(text):
+        number = len(_BREAK.findall(text, 0, found.start())) + 1
+        if _BREAK.search(found[0]):  # else the lines behind it would have other numbers
+            return f"line {number}: a placeholder is in one line"
         if found[1] not in NAMES:
-            number = text.count("\n", 0, found.start()) + 1
             return f"line {number}: {{{{ {found[1]} }}}} is not one of {', '.join(NAMES)}"
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if CONTROLS.search(line.replace("\t", " ")):
             return f"line {number}: control characters"
     tried = PLACEHOLDER.sub(_MARK, text)
@@ -59,7 +69,7 @@ def problem(writer: str, text: str) -> str:
 
 def _lines_problem(syntax: str, text: str) -> str:
     separator = _SEPARATORS[syntax]
-    for number, written_line in enumerate(text.splitlines(), 1):
+    for number, written_line in enumerate(lines_of(text), 1):
         line = written_line.strip()
         if not line or line.startswith("#") or (syntax == INI and re.fullmatch(r"\[[A-Z]+\]", line)):
             continue

@@ -47,7 +47,11 @@ class Trimmed(Exception):
 
 
 class TooManyStreams(Exception):
-    """The person, or this process, has as many streams as it may have."""
+    """The person, or this process, has as many streams as it may have; or the customer has `most`."""
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__()
+        self.most = most
 
 
 class Hub:
@@ -80,12 +84,20 @@ class Hub:
 
     # Readers
 
-    def admit(self, reader: Reader) -> None:
-        """Add a reader, for which the ring is ready. Raise TooManyStreams."""
+    def admit(self, reader: Reader, most: int = MAX_READERS) -> int:
+        """Add a reader, for which the ring is ready, and return how many its customer has now.
+
+        `most` are the readers that its customer may have. Raise TooManyStreams.
+        """
         of_person = sum(1 for one in self._readers if one.person == reader.person)
+        customer = reader.caller.customer
+        of_customer = sum(1 for one in self._readers if one.caller.customer == customer) if customer else 0
         if of_person >= MAX_PER_PERSON or len(self._readers) >= MAX_READERS:
             raise TooManyStreams
+        if of_customer >= most:
+            raise TooManyStreams(most)
         self._readers.add(reader)
+        return of_customer + 1
 
     def leave(self, reader: Reader) -> None:
         """Remove a reader."""

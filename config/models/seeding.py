@@ -1,7 +1,8 @@
 """Bringing the models into the database at each migration.
 
 A model that an ADMIN has changed stays as it is, and one that an ADMIN has deleted does not come back. The
-table `seeded_model` has the ids that were brought, each with the digest of the values that were written.
+table `seeded_model` has the ids that were brought, each with the digest of the values that were written. It
+also has the versions of the writers. `configSaved` moves for phones whose files are others after an upgrade.
 """
 
 import hashlib
@@ -9,12 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..tables import SeededModel, SipPhoneModel
+from ..saved import IN_FILES, Phones, note_saved
+from ..tables import SeededModel, SipPhone, SipPhoneModel
 from .ranges import Columns
 from .seeds import MODELS, VALUES
+from .versions import VERSIONS, writer_oid
 
 _ROWS: Final = SipPhoneModel.__table__
 
@@ -37,6 +40,8 @@ async def seed_models(connection: AsyncConnection) -> None:
         oid = str(row["oid"])
         if oid in brought and oid in there and digest(there[oid]) == brought[oid] != digest(row):
             await _correct(connection, row, there[oid])
+    for writer, version in VERSIONS.items():
+        await _note_version(connection, writer, str(version), brought.get(writer_oid(writer)))
 
 
 async def _insert(connection: AsyncConnection, rows: Sequence[Columns]) -> None:
@@ -52,3 +57,21 @@ async def _correct(connection: AsyncConnection, row: Columns, read: Columns) -> 
     if (await connection.execute(update(SipPhoneModel).where(*is_same).values(**row))).rowcount:
         new = {"digest": digest(row)}
         await connection.execute(update(SeededModel).where(SeededModel.oid == row["oid"]).values(**new))
+        if any(row.get(column) != read[column] for column in IN_FILES if column in VALUES):
+            await note_saved(connection, _phones(SipPhoneModel.oid == row["oid"]))
+
+
+async def _note_version(connection: AsyncConnection, writer: str, version: str, before: str | None) -> None:
+    """Keep the version of a writer. If it was another one, the files of its phones have changed."""
+    oid = writer_oid(writer)
+    if before is None:  # a new database, or a new writer: no phone has a file of it
+        await connection.execute(insert(SeededModel).values(oid=oid, digest=version))
+    elif before != version:
+        await connection.execute(update(SeededModel).where(SeededModel.oid == oid).values(digest=version))
+        await note_saved(connection, _phones(SipPhoneModel.writer == writer))
+
+
+def _phones(of: ColumnElement[bool]) -> Phones:
+    """Return the phones of some models."""
+    models = select(SipPhoneModel.id).where(of)
+    return select(SipPhone.id).where(SipPhone.model_id.in_(models))

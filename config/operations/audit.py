@@ -1,6 +1,6 @@
-"""A change in progress, the ids and credentials that it makes, and the audit log.
+"""A change in progress, the ids and credentials that it makes, and what the audit log tells of it.
 
-The log has one row for each change, written in the same transaction.
+The rows of the log are written in the same transaction (config/audit/trail.py).
 """
 
 import secrets
@@ -15,11 +15,13 @@ from registrar.rules.features import ReservedWords
 from registrar.store.vault import Vault
 
 from .. import clock
+from ..audit.trail import Deed, Trail
 from ..auth import Caller
 from ..preconditions import UNCONDITIONAL, Condition
 from ..redirect.outbox import Outbox
-from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, AuditLog, Identified
+from ..tables import CREDENTIAL_LENGTH, OID_LENGTH, Identified
 from .passwords import Passwords
+from .quotas import Room
 
 CREDENTIAL_ALPHABET: Final = string.ascii_lowercase + string.digits
 """These characters survive devices that fold case; 32 of them are 165 bits."""
@@ -45,23 +47,6 @@ def new_credential() -> str:
             return credential
 
 
-BY_ITSELF: Final = "SYSTEM"
-"""The level of the actor in the audit log if no person did it."""
-
-
-def by_itself(action: str, table: str, oid: str) -> dict[str, object]:
-    """Return a row of the audit log about something that this service did without a person."""
-    return {
-        "at": clock.exact_now(),
-        "actor": None,
-        "actor_level": BY_ITSELF,
-        "action": action,
-        "table_name": table,
-        "row_oid": oid,
-        "source_ip": "",
-    }
-
-
 Wished = dict[str, tuple[str, Mapping[str, str]]]
 """Id of an extension -> its customer, and the wishes to write to Redis (people.LivePeople.change)."""
 
@@ -74,6 +59,16 @@ class Actor:
     source_ip: str
     condition: Condition = UNCONDITIONAL
     """The condition under which the change is made, such as If-Match."""
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns of the audit log that tell who does something, and from where."""
+        caller = self.caller
+        return {
+            "actor": caller.employee,
+            "actor_level": caller.level.name,
+            "via": caller.via,
+            "source_ip": self.source_ip,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +85,10 @@ class Work:
     """Wishes of people, which are written just before the commit."""
     outbox: Outbox
     """What the redirect services of the vendors are to know."""
+    trail: Trail
+    """What the audit log is told."""
+    room: Room
+    """What customers may still have."""
 
     @property
     def caller(self) -> Caller:
@@ -100,20 +99,25 @@ class Work:
         """Let wishes of a person be written to Redis just before the commit; add them to the audit log."""
         if wishes:
             self.wished[person] = customer, wishes
-            self.record("update", "person", person)
+            self.record("update", "person", person, after=dict(wishes))
 
-    def record(self, action: str, table: str, oid: str) -> None:
-        """Add one row to the audit log; `action` is a verb, such as create, update or delete."""
-        self.session.add(
-            AuditLog(
-                actor=self.caller.employee,
-                actor_level=self.caller.level.name,
-                action=action,
-                table_name=table,
-                row_oid=oid,
-                source_ip=self.actor.source_ip,
-            )
-        )
+    def record(
+        self,
+        action: str,
+        table: str,
+        oid: str,
+        *,
+        customer: int | None = None,
+        named: str | None = None,
+        **changes: object,
+    ) -> None:
+        """Add one row to the audit log; `action` is a verb, such as create, update or delete.
+
+        The trail knows the customer, and what was before and after, of a row that this transaction reads or
+        changes. Of anything else, give them: `before={...}, after={...}`, and `named` for an object without
+        an id, whose `oid` is an empty text.
+        """
+        self.trail.add(Deed(action, table, oid, customer, named, changes))
 
     async def settle(self, *macs: str | None) -> None:
         """Let the redirect services know who has these MAC addresses now."""

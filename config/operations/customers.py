@@ -17,6 +17,8 @@ from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller
 from ..errors import Problem, Refused, not_found, not_your_customer, refused
+from ..properties import fields_of
+from ..saved import note_saved
 from ..tables import (
     Customer,
     Employee,
@@ -31,13 +33,18 @@ from ..tables import (
 from .audit import Work, new_oid, parse_oid
 from .draft import Columns
 from .listing import only
-from .phones.saved import note_saved, of_customer
+from .phones.saved import of_customer
 
 ALL: Final = "all"
 """The word for all customers in the query of a list."""
 ACTIVE: Final = "ACTIVE"
 DELETED: Final = "DELETED"
-ON_THE_SIP_SIDE: Final = ("state", "sip_domain")
+POLICIES: Final = ("require_tls", "require_srtp", "require_sha256", "require_networks", "max_contacts")
+SIP_QUOTAS: Final = (
+    *("max_calls", "max_call_rate", "max_phone_calls", "max_extension_calls", "max_transactions"),
+)
+QUOTAS: Final = (*SIP_QUOTAS, "max_phones", "max_logins", "max_webhooks", "max_streams")
+ON_THE_SIP_SIDE: Final = ("state", "sip_domain", *POLICIES, *SIP_QUOTAS)
 """Columns that the view `phone_v1` shows."""
 TREE_LOCK: Final = 7_225_202
 """Number of the PostgreSQL advisory lock; the request that holds it may move customers to another parent."""
@@ -235,6 +242,7 @@ async def update_customer(work: Work, _owner: object, customer: Customer, column
         if users := await work.session.scalar(counted):
             raise refused("sipDomain", f"{users} SIP users register with this domain", "allowed")
         await _refuse_taken_domain(work.session, new["sip_domain"])
+    _refuse_terms(work.caller, customer, new)
     if "state" in new:
         _refuse_own(work.caller, customer, "state", "You cannot change the state of your own customer")
     if new.get("parent_customer_id") is not None:
@@ -304,6 +312,20 @@ async def _refuse_children(session: AsyncSession, customer: Customer, code: str,
 def _refuse_own(caller: Caller, customer: Customer, code: str, message: str) -> None:
     if caller.level < AccessLevel.RESELLER_ADMIN and customer.oid == caller.customer:
         raise refused(code, message, "allowed")
+
+
+def _refuse_terms(caller: Caller, customer: Customer, new: Columns) -> None:
+    """Refuse changes of policies by people of a customer, and of quotas by a reseller for itself."""
+    paths = {field.column: field.path for field in fields_of(Customer)}
+    if caller.level < AccessLevel.RESELLER:
+        for column in (*POLICIES, *QUOTAS):
+            if column in new:
+                raise refused(
+                    paths[column], "Only a reseller changes the policies of a customer", "allowed", 403
+                )
+    for column in QUOTAS:
+        if column in new:
+            _refuse_own(caller, customer, paths[column], "You cannot change the quotas of your own customer")
 
 
 # Trusted networks

@@ -12,13 +12,14 @@ from registrar.store.vault import Vault
 
 from .. import clock
 from ..access import AccessLevel
-from ..auth import issue_token
+from ..audit.trail import Trail
+from ..auth import Caller, issue_token
 from ..database import writing
 from ..errors import Refused
 from ..models import GENERIC, MODELS, WEBRTC
 from ..settings import ApiSettings, ice_servers
 from ..tables import Customer, Employee, Extension, SipPhone
-from .audit import new_oid
+from .audit import Actor, new_oid
 from .dial_plan import claim
 from .passwords import Passwords
 from .phones.write import new_phone
@@ -41,16 +42,24 @@ Json = dict[str, object]
 Added = TypeVar("Added", Customer, Employee, Extension, SipPhone)
 
 
-async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault) -> Json:
+async def demo_tenant(engine: AsyncEngine, settings: ApiSettings, vault: Vault, by: str = "") -> Json:
     """Find or create the tenant of the SIP domain `settings.domain`, and return its description.
 
     A second call returns the same tenant, phones and passwords, and a new token. Raise ConfigurationError if
     a group or a queue has one of its numbers.
     """
     try:
-        return await writing(engine, lambda session: _demo(session, settings, vault))
+        return await writing(engine, lambda session: _told(session, settings, vault, by))
     except Refused as refused:
         raise ConfigurationError(f"the demo tenant: {refused.problems[0].message}") from refused
+
+
+async def _told(session: AsyncSession, settings: ApiSettings, vault: Vault, by: str) -> Json:
+    """Make the tenant, and write to the audit log what is new; `by` is what it calls the command."""
+    trail = Trail(session)
+    tenant = await _demo(session, settings, vault)
+    await trail.write(Actor(Caller(AccessLevel.ADMIN, None, None, by), "").columns())
+    return tenant
 
 
 async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> Json:
@@ -64,7 +73,7 @@ async def _demo(session: AsyncSession, settings: ApiSettings, vault: Vault) -> J
     browser = await _phone(session, extensions[0], vault, WEBRTC, INSTANCE)
     login = await _login(employee, settings)
     token = issue_token(
-        settings.jwt_secret, AccessLevel.ADMIN, customer.oid, employee.oid, TOKEN_MINUTES, employee.version
+        settings.jwt_keys, AccessLevel.ADMIN, customer.oid, employee.oid, TOKEN_MINUTES, employee.version
     )
     ice = ice_servers(settings, browser.oid, clock.epoch_now())
     webrtc = _phone_json(browser, extensions[0], customer, vault)
@@ -118,13 +127,18 @@ async def _login(employee: Employee, settings: ApiSettings) -> Json:
     employee has another one by now.
     """
     passwords = Passwords()
-    password = hmac.digest(settings.jwt_secret.encode(), b"demo login", "sha256").hex()[:PASSWORD_LENGTH]
+    made = [_password(key) for key in settings.jwt_keys.secrets]
+    password = made[0]
     if employee.login_email is None and employee.password_hash is None:
         employee.login_email = f"{LOGIN}@{settings.domain.lower()}"
         employee.password_hash = await passwords.hashed(password)
         employee.version += 1
-    is_it = await passwords.matches(employee.password_hash, password)
-    return {"username": employee.login_email, "password": password if is_it else None}
+    right = [one for one in made if await passwords.matches(employee.password_hash, one)]
+    return {"username": employee.login_email, "password": right[0] if right else None}
+
+
+def _password(key: str) -> str:
+    return hmac.digest(key.encode(), b"demo login", "sha256").hex()[:PASSWORD_LENGTH]
 
 
 async def _extension(session: AsyncSession, customer: Customer, number: str, name: str) -> Extension:

@@ -11,10 +11,11 @@ from registrar.model import Change
 from .. import clock
 from ..errors import refused
 from ..models import GENERIC
+from ..saved import note_saved
 from ..tables import Customer, Extension, SipPhone
 from .audit import Work
 from .draft import Columns
-from .phones.saved import note_saved, pointing_to_phone
+from .phones.saved import pointing_to_phone
 from .phones.write import leave_extension, new_phone, saved_now
 from .products import find_model
 
@@ -35,6 +36,7 @@ async def create_device(work: Work, customer: Customer, columns: Columns) -> tup
     model = await find_model(work.session, GENERIC)
     if model is None:
         raise LookupError("the generic model is not in the database")
+    await work.room.take(work.session, customer, "phones")
     device = new_phone(
         work.vault, customer_id=customer.id, model_id=model.id, mac_slot=0, ip_policy="DOMAIN", **columns
     )

@@ -15,11 +15,12 @@ from registrar.rules.features import ReservedWords
 
 from .. import clock
 from ..errors import refused
+from ..saved import note_saved
 from ..tables import Customer, Number, Queue, QueueMember, SipGroup, SipGroupController, SipGroupMember
 from ..tables.dial_plan import LAST_PRIORITY
 from .audit import Work, new_oid
 from .draft import Columns
-from .phones.saved import note_saved, pointing_to
+from .phones.saved import pointing_to
 
 Kind = Literal["extension", "group", "queue"]
 Numbered = TypeVar("Numbered", SipGroup, Queue)

@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -14,6 +15,7 @@ from ..access import AccessLevel
 from ..auth import Caller, hash_token
 from ..errors import Refused, level_too_low, not_your_property, refused
 from ..tables import Customer, Employee, EmployeeToken, Extension
+from . import second_factor
 from .audit import Work, new_oid, parse_oid
 from .customers import ACTIVE, DELETED, missing_customer, visible
 from .draft import Columns
@@ -56,7 +58,7 @@ async def create_employee(work: Work, customer: Customer, columns: Columns) -> t
 
 async def update_employee(work: Work, customer: Customer, employee: Employee, columns: Columns) -> Change:
     """Change the columns in `columns` of a locked employee. Raise Refused as `create_employee` does."""
-    _refuse_level(work.caller, employee.access_level)
+    refuse_level(work.caller, employee.access_level)
     _refuse_granting(work.caller, columns.get("access_level"))
     before = [getattr(employee, name) for name in VOIDS_TOKENS]
     await _write(work, customer, employee, columns)
@@ -71,7 +73,7 @@ async def delete_employee(work: Work, _customer: Customer, employee: Employee) -
 
     Raise Refused: 403 for an employee above the caller's own level, 409 for the caller itself.
     """
-    _refuse_level(work.caller, employee.access_level)
+    refuse_level(work.caller, employee.access_level)
     if employee.oid == work.caller.employee:
         raise refused("id", "You cannot delete yourself", "allowed")
     now = clock.utc_now()
@@ -85,19 +87,28 @@ async def delete_employee(work: Work, _customer: Customer, employee: Employee) -
     return Change()
 
 
-async def create_token(work: Work, employee: Employee, note: str | None) -> tuple[EmployeeToken, str]:
+async def create_token(
+    work: Work, employee: Employee, note: str | None, days: int
+) -> tuple[EmployeeToken, str]:
     """Create a token with all rights of a locked employee; return it and its text, which is not stored.
+
+    It ends after so many `days`.
 
     Raise Refused: 403 for an employee above the caller's own level, 409 if there are too many tokens.
     """
-    _refuse_level(work.caller, employee.access_level)
+    refuse_level(work.caller, employee.access_level)
     there = select(func.count()).where(
-        EmployeeToken.employee_id == employee.id, EmployeeToken.revoked_at.is_(None)
+        EmployeeToken.employee_id == employee.id,
+        EmployeeToken.revoked_at.is_(None),
+        EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > clock.utc_now()),
     )
     if (await work.session.scalar(there) or 0) >= MAX_TOKENS:
         raise refused("token", f"The employee has {MAX_TOKENS} tokens", "range")
     text = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
-    token = EmployeeToken(oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note)
+    ends = clock.utc_now() + timedelta(days=days)
+    token = EmployeeToken(
+        oid=new_oid(), employee_id=employee.id, token_sha256=hash_token(text), note=note, expires_at=ends
+    )
     await work.create(token)
     return token, text
 
@@ -107,7 +118,7 @@ async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
 
     Raise Refused: 403 for an employee above the caller's own level, 404 if there is no such token.
     """
-    _refuse_level(work.caller, employee.access_level)
+    refuse_level(work.caller, employee.access_level)
     statement = select(EmployeeToken).where(
         EmployeeToken.oid == (parse_oid(oid) or ""),
         EmployeeToken.employee_id == employee.id,
@@ -115,7 +126,19 @@ async def revoke_token(work: Work, employee: Employee, oid: object) -> None:
     )
     (token,) = await only(work.session, statement.with_for_update(), "Token")
     token.revoked_at = token.updated_at = clock.utc_now()
-    work.record("delete", EmployeeToken.__tablename__, token.oid)
+    work.record("delete", EmployeeToken.__tablename__, token.oid, customer=employee.customer_id)
+
+
+async def take_second_factor(work: Work, oid: object) -> None:
+    """Take the second factor from an employee who has lost it; its sessions end.
+
+    Raise Refused: 404, 403 for an employee above the caller's own level, 409 if there is none.
+    """
+    employee, _ = await lock_employee(work.session, work.caller, oid)
+    refuse_level(work.caller, employee.access_level)
+    work.record("totp-reset", Employee.__tablename__, employee.oid)
+    if not await second_factor.remove(work.session, employee.id):
+        raise refused("totp", "The employee has no authenticator", "exists")
 
 
 async def _write(work: Work, customer: Customer, employee: Employee, columns: Columns) -> None:
@@ -125,6 +148,8 @@ async def _write(work: Work, customer: Customer, employee: Employee, columns: Co
             taken = await work.session.scalar(select(Employee.id).where(Employee.login_email == email))
         if taken is not None:
             raise refused("emailAddress", "Another employee logs in with this address", "unique")
+        if employee.login_email is None:
+            await work.room.take(work.session, customer, "logins")
     for name, value in columns.items():
         if name != "password":
             setattr(employee, name, value)
@@ -136,7 +161,7 @@ async def _write(work: Work, customer: Customer, employee: Employee, columns: Co
         employee.password_hash = await work.passwords.hashed(password) if isinstance(password, str) else None
 
 
-def _refuse_level(caller: Caller, level: str) -> None:
+def refuse_level(caller: Caller, level: str) -> None:
     """Raise Refused (403) if the level of the employee is above the caller's."""
     if AccessLevel[level] > caller.level:
         raise level_too_low(level)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, select
+from sqlalchemy import Row, Select, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from config.diagnosis import CREDENTIALS, SETTINGS, Circumstances, Deed
@@ -45,6 +45,8 @@ CHANGES_NOTHING: Final = frozenset(
     )
 )
 """Events that are no reason why a phone is offline: they have changed nothing that it needs to register."""
+IN_THE_JOURNAL: Final = ("first-contact", "read")
+"""Actions that are no change through the API: a first contact, which the journal has, and reads."""
 MAX_EVENTS: Final = 100
 """The journal holds no more events."""
 SIP: Final = "sip"
@@ -64,6 +66,7 @@ _WATCHED: Final = select(
     _phone.ip_countries,
     _phone.ip_address,
     _phone.ip_policy,
+    func.coalesce(_phone.require_tls, _customer.require_tls),
 ).join(Customer.__table__, and_(_customer.id == _phone.customer_id, _customer.state != DELETED))
 """The columns of a Watched. These statements are built once, as building one costs more than running it."""
 _ONE: Final = _WATCHED.where(_phone.oid == bindparam("oid"))
@@ -73,6 +76,7 @@ _DEEDS: Final = (
     .select_from(AuditLog.__table__)
     .outerjoin(Employee.__table__, _employee.oid == _audit.actor)
     .where(_audit.row_oid == bindparam("oid"), _audit.table_name == SipPhone.__tablename__)
+    .where(_audit.action.not_in(IN_THE_JOURNAL))
     .order_by(_audit.row_oid.desc(), _audit.id.desc())
     .limit(MAX_EVENTS)
 )
@@ -177,8 +181,9 @@ def for_diagnosis(happenings: Iterable[Happening]) -> list[Deed]:
 
 
 def _watched(row: Row[*tuple[Any, ...]]) -> Watched:
-    oid, loaded, saved, state, mode, countries, address, policy = row
-    rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", policy == "DOMAIN")
+    oid, loaded, saved, state, mode, countries, address, policy, tls = row
+    by_domain = policy == "DOMAIN"
+    rule = Circumstances(state == ACTIVE, IpMode(mode), countries or "", address or "", by_domain, bool(tls))
     return Watched(oid, loaded, saved, rule)
 
 

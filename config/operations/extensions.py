@@ -15,6 +15,7 @@ from .. import clock
 from ..access import AccessLevel
 from ..errors import refused
 from ..properties import row_fields_of
+from ..saved import note_saved
 from ..tables import (
     Customer,
     Employee,
@@ -30,7 +31,7 @@ from .audit import Work, new_oid
 from .dial_plan import claim, release, revise_all
 from .draft import Columns
 from .employees import create_employee, delete_employee, update_employee
-from .phones.saved import note_saved, of_extension, pointing_to
+from .phones.saved import of_extension, pointing_to
 
 PERSON: Final = tuple(field.column for field in row_fields_of(Employee))
 """Columns of a SIP user's person; all others are the extension's."""

@@ -11,6 +11,7 @@ from registrar.store.vault import Vault
 
 from .. import checks
 from ..access import AccessLevel
+from ..audit.trail import Trail
 from ..auth import Caller
 from ..database import writing
 from ..errors import Refused
@@ -22,6 +23,7 @@ from .customers import ACTIVE
 from .draft import accepted
 from .employees import create_employee
 from .passwords import Passwords
+from .quotas import Room
 
 OPERATOR: Final = "Operator"
 """The customer of people who see all customers. It has no SIP domain, so it has no phones."""
@@ -43,21 +45,28 @@ class NewLogin:
         return self.email.partition("@")[0]
 
 
-async def create_login(engine: AsyncEngine, settings: ApiSettings, vault: Vault, login: NewLogin) -> str:
+async def create_login(
+    engine: AsyncEngine, settings: ApiSettings, vault: Vault, login: NewLogin, by: str = ""
+) -> str:
     """Create a person with this login, and return the name of the customer that it belongs to.
+
+    `by` is what the audit log calls the command.
 
     Raise ConfigurationError with one line: no such customer, a login that is taken, or a weak password.
     """
     try:
-        return await writing(engine, lambda session: _create(session, settings, vault, login))
+        return await writing(engine, lambda session: _create(session, settings, vault, login, by))
     except Refused as refused:
         raise ConfigurationError("; ".join(problem.message for problem in refused.problems)) from refused
 
 
-async def _create(session: AsyncSession, settings: ApiSettings, vault: Vault, login: NewLogin) -> str:
-    actor = Actor(Caller(AccessLevel.ADMIN, None, None), "")
+async def _create(
+    session: AsyncSession, settings: ApiSettings, vault: Vault, login: NewLogin, by: str
+) -> str:
+    actor, trail = Actor(Caller(AccessLevel.ADMIN, None, None, by), ""), Trail(session)
     passwords = Passwords(least=settings.password_length)
-    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox())
+    room = Room(settings.quotas)
+    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail, room)
     email = accepted(checks.login(login.email, f"{login.email!r} is not a valid e-mail address"), "email")
     customer = await _customer(work, login)
     columns = {
@@ -67,12 +76,13 @@ async def _create(session: AsyncSession, settings: ApiSettings, vault: Vault, lo
         "password": login.password,
     }
     await create_employee(work, customer, columns)
+    await trail.write(actor.columns())
     return customer.name
 
 
 async def _customer(work: Work, login: NewLogin) -> Customer:
     if login.customer is not None:
-        return await _named(work.session, login.customer)
+        return await named_customer(work.session, login.customer)
     if login.level < AccessLevel.RESELLER_ADMIN:
         raise ConfigurationError(f"--customer: a login of level {login.level.name} belongs to a customer")
     there = select(Customer).where(
@@ -88,7 +98,7 @@ async def _operator(work: Work) -> Customer:
     return customer
 
 
-async def _named(session: AsyncSession, word: str) -> Customer:
+async def named_customer(session: AsyncSession, word: str) -> Customer:
     """Return the only active customer with this id, SIP domain or name. Raise ConfigurationError."""
     is_it = or_(Customer.oid == word.lower(), Customer.sip_domain == word.lower(), Customer.name == word)
     found = list(await session.scalars(select(Customer).where(is_it, Customer.state == ACTIVE).limit(2)))

@@ -20,7 +20,8 @@ from registrar.store import keys
 from registrar.store.script_runner import Runner
 
 from ..access import AccessLevel
-from ..auth import Login, wrong_login
+from ..audit.notes import Notes
+from ..auth import Login, unauthorized, wrong_login
 from ..checks import as_login
 from ..errors import Refused, too_many
 from .passwords import Passwords
@@ -28,6 +29,7 @@ from .people import Person, find_login, refuse_address
 
 IPV6_PREFIX: Final = 64
 WRONG: Final = "wrong-password"
+TOTP_REQUIRED: Final = "totp_required"
 HELD: Final = "too-many-wrong-passwords"
 HTTP: Final = "http"
 MAX_AGENT: Final = 256
@@ -47,13 +49,19 @@ class LoginBudget:
     """The check before a password is verified, and the place to report the result."""
 
     def __init__(
-        self, guesses: Guesses, traces: Traces, lines: WrongPasswordLines, now: Callable[[], Epoch]
+        self,
+        guesses: Guesses,
+        traces: Traces,
+        lines: WrongPasswordLines,
+        now: Callable[[], Epoch],
+        notes: Notes,
     ) -> None:
-        """Take `traces`, which stores an employee's wrong passwords for display."""
+        """Take `traces`, which stores an employee's wrong passwords for display, and `notes` for the log."""
         self._guesses = guesses
         self._traces = traces
         self._lines = lines
         self._now = now
+        self._notes = notes
         self._ledger = Ledger()
         """The tries that this process counts while Redis is unavailable."""
 
@@ -69,7 +77,7 @@ class LoginBudget:
             taken = self._take_here(who)
         now = self._now()
         if taken.is_held(now):
-            self._note(visitor, email, HELD)
+            self._note(visitor, email, HELD, None)
             until = max(taken.account_held_until, taken.source_held_until)
             seconds = min(max(1, round(until - now)), HOLD_SECONDS)
             raise too_many("Too many wrong passwords, please try again later", seconds)
@@ -87,11 +95,12 @@ class LoginBudget:
         self.give_back(who, taken)
         self._guesses.good(who)
 
-    async def wrong(self, visitor: Visitor, email: str, employee: str | None) -> None:
-        """Record a wrong password; `employee` is the id of the login's owner, or None if that is unknown."""
-        self._note(visitor, email, WRONG)
-        if employee is None:
+    async def wrong(self, visitor: Visitor, email: str, person: Person | None, reason: str = WRONG) -> None:
+        """Record a wrong password of a person, or of a login that is unknown."""
+        self._note(visitor, email, reason, person)
+        if person is None:
             return
+        employee = person.employee
         agent = visitor.agent[:MAX_AGENT]
         wrong = WrongPasswords(
             employee, "", 1, int(self._now()), visitor.address, transport=HTTP, user_agent=agent
@@ -101,7 +110,9 @@ class LoginBudget:
         except StoreUnavailable as error:
             log.debug("a wrong password of %s is in the log alone: %s", employee, error)
 
-    def _note(self, visitor: Visitor, email: str, reason: str) -> None:
+    def _note(self, visitor: Visitor, email: str, reason: str, person: Person | None) -> None:
+        owner = (person.employee, person.customer) if person is not None else (None, None)
+        self._notes.failed(visitor.address, email, reason, *owner)
         self._lines.note(visitor.address, email, HTTP, visitor.agent[:MAX_AGENT], reason)
 
     def _take_here(self, who: Guesser) -> Taken:
@@ -148,6 +159,8 @@ class Logins:
         if person.level == AccessLevel.NO_LOGIN or not person.may_enter(person.level):
             raise wrong_login()
         refuse_address(person, visitor.address)
+        if remember and (person.has_totp or person.totp_required):
+            raise unauthorized(TOTP_REQUIRED, "This login needs a code: use a token instead of the password")
         return person
 
     async def _prove(self, login: Login, visitor: Visitor, email: str, *, remember: bool) -> Person:
@@ -180,7 +193,7 @@ class Logins:
             self._budget.give_back(who, taken)
             raise
         if person is None or not right:
-            await self._budget.wrong(visitor, account, person.employee if person else None)
+            await self._budget.wrong(visitor, account, person)
             raise wrong_login()
         self._budget.right(who, taken)
         if remember:

@@ -13,12 +13,13 @@ from ..extras.check import problem
 from ..models import FUNCTIONS, GENERIC, WEBRTC
 from ..models.functions import WRITTEN
 from ..properties import fields_of
+from ..saved import IN_FILES, note_saved
 from ..tables import Picture, SipPhone, SipPhoneModel
 from ..tables.models import RANGES
 from .audit import Work, new_oid, parse_oid
 from .draft import NOT_SENT, Columns, Document, Draft
 from .listing import only
-from .phones.saved import OF_MODEL, note_saved, of_model
+from .phones.saved import of_model
 
 WHAT: Final = "SIP phone model"
 GROUPS: Final = ("capabilities", "ranges", "ranges.volume", *(f"ranges.volume.{part}" for part in (
@@ -55,12 +56,12 @@ async def update_model(work: Work, oid: object, document: Document) -> SipPhoneM
     model = await lock_model(work.session, oid)
     columns = await _columns(work.session, Draft(document, model))
     picture, redirected = model.picture_oid, _redirected(model)
-    written = [getattr(model, name) for name in OF_MODEL]
+    written = [getattr(model, name) for name in IN_FILES]
     for name, value in columns.items():
         setattr(model, name, value)
     await work.update(model)
     await _drop_unused(work.session, picture)
-    if [getattr(model, name) for name in OF_MODEL] != written:
+    if [getattr(model, name) for name in IN_FILES] != written:
         await note_saved(work.session, of_model(model))
     if _redirected(model) != redirected:
         macs = select(SipPhone.mac).where(SipPhone.model_id == model.id, SipPhone.mac.is_not(None))

@@ -8,11 +8,13 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from .. import clock
 from ..access import AccessLevel
 from ..auth import Caller, Claims, ServiceToken, invalid_token
 from ..checks import address as parse_address
 from ..checks import networks
-from ..tables import Customer, Employee, EmployeeToken, Extension
+from ..tables import Customer, Employee, EmployeeToken, EmployeeTotp, Extension, LoginSession
+from ..tables.base import UtcDateTime
 from .audit import parse_oid
 from .phones.find import one_of
 
@@ -32,6 +34,10 @@ class Person:
     customer_state: str
     ip_restriction: str | None
     password_hash: str | None = field(repr=False)
+    totp_required: bool = False
+    """Whether the customer requires a second factor; only a login reads it."""
+    has_totp: bool = False
+    """Whether a login needs a code; only a login reads it."""
 
     @property
     def level(self) -> AccessLevel:
@@ -64,9 +70,21 @@ _PERSON: Final = (
 )
 """The columns of a Person in their order. These statements are built once, as every request runs one."""
 _BY_ID: Final = _PERSON.where(Employee.oid == bindparam("key"))
-_BY_LOGIN: Final = _PERSON.where(Employee.login_email == bindparam("key"))
-_BY_TOKEN: Final = _PERSON.join(EmployeeToken, EmployeeToken.employee_id == Employee.id).where(
-    EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None)
+_BY_LOGIN: Final = (
+    _PERSON.add_columns(Customer.totp_required, EmployeeTotp.confirmed_at.is_not(None))
+    .outerjoin(EmployeeTotp, EmployeeTotp.employee_id == Employee.id)
+    .where(Employee.login_email == bindparam("key"))
+)
+_BY_SESSION: Final = _PERSON.join(LoginSession, LoginSession.employee_id == Employee.id).where(
+    LoginSession.oid == bindparam("key"), LoginSession.ended_at.is_(None)
+)
+_BY_TOKEN: Final = (
+    _PERSON.add_columns(EmployeeToken.oid)
+    .join(EmployeeToken, EmployeeToken.employee_id == Employee.id)
+    .where(EmployeeToken.token_sha256 == bindparam("key"), EmployeeToken.revoked_at.is_(None))
+    .where(
+        EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > bindparam("now", type_=UtcDateTime))
+    )
 )
 _TOKENS: Final = _PERSON.add_columns(EmployeeToken.token_sha256).join(
     EmployeeToken, EmployeeToken.employee_id == Employee.id
@@ -81,22 +99,25 @@ async def identify(connection: AsyncConnection, credentials: Claims | ServiceTok
     needs an active customer, if it is a customer's.
     """
     if isinstance(credentials, ServiceToken):
-        found = await _find(connection, _BY_TOKEN, credentials.sha256)
-        if found is None:
+        values = {"key": credentials.sha256, "now": clock.utc_now()}
+        row = (await connection.execute(_BY_TOKEN, values)).one_or_none()
+        if row is None:
             raise invalid_token()
-        person, level = found, found.level
+        person, via = Person(*row[:-1]), f"token:{row[-1]}"
+        level = person.level
     elif credentials.employee is None:
         customer = parse_oid(credentials.customer)
         bound = credentials.customer is not None and credentials.level < AccessLevel.RESELLER_ADMIN
         if bound and await connection.scalar(_CUSTOMER, {"key": customer or ""}) != ACTIVE:
             raise invalid_token("Please login")
-        return Caller(credentials.level, customer, None)
+        return Caller(credentials.level, customer, None, credentials.via)
     else:
         person, level = await _holder(connection, credentials), credentials.level
+        via = credentials.via
     if not person.may_enter(level):
         raise invalid_token("Please login")
     refuse_address(person, address)
-    return Caller(level, person.customer, person.employee)
+    return Caller(level, person.customer, person.employee, via)
 
 
 async def find_people(connection: AsyncConnection, employees: Collection[str]) -> dict[str, Person]:
@@ -106,9 +127,10 @@ async def find_people(connection: AsyncConnection, employees: Collection[str]) -
 
 
 async def find_holders(connection: AsyncConnection, hashes: Collection[str]) -> dict[str, Person]:
-    """Return the people for whom these tokens of machines were made; revoked tokens are left out."""
+    """Return the people for whom these tokens of machines were made, if the tokens are still good."""
     wanted = one_of(connection.dialect, EmployeeToken.__table__.c.token_sha256, hashes)
-    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None))
+    ends = EmployeeToken.expires_at.is_(None) | (EmployeeToken.expires_at > clock.utc_now())
+    statement = _TOKENS.where(wanted, EmployeeToken.revoked_at.is_(None), ends)
     return {row[-1]: Person(*row[:-1]) for row in await connection.execute(statement)}
 
 
@@ -129,9 +151,12 @@ def refuse_address(person: Person, address: str) -> None:
 
 
 async def _holder(connection: AsyncConnection, claims: Claims) -> Person:
-    person = await _find(connection, _BY_ID, parse_oid(claims.employee) or "")
+    employee = parse_oid(claims.employee) or ""
+    statement, key = (_BY_ID, employee) if claims.session is None else (_BY_SESSION, claims.session)
+    person = await _find(connection, statement, key)
     if (
         person is None
+        or person.employee != employee
         or claims.employee_version not in (None, person.version)
         or claims.customer not in (None, person.customer)
     ):

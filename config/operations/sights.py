@@ -13,7 +13,7 @@ from ..auth import Caller, Claims, Credentials, ServiceToken
 from ..errors import not_found
 from ..feed.reader import Reader
 from ..feed.told import Own, Sight, Wanted
-from ..tables import Customer, Employee, Extension, SipPhone
+from ..tables import Customer, Employee, Extension, LoginSession, SipPhone
 from .audit import parse_oid
 from .customers import DELETED, visible
 from .people import Person, find_holders, find_people
@@ -34,6 +34,9 @@ _phone = SipPhone.__table__.c
 _extension = Extension.__table__.c
 _customer = Customer.__table__.c
 _employee = Employee.__table__.c
+
+_session = LoginSession.__table__.c
+_IS_OPEN: Final = _session.ended_at.is_(None)
 
 _OWN: Final = (
     select(
@@ -169,8 +172,15 @@ async def stamps(connection: AsyncConnection, tokens: Collection[Credentials]) -
         rows = await connection.execute(_STATES.where(one_of(connection.dialect, _customer.oid, chunk)))
         states |= dict(rows.all())
 
+    open_sessions: set[str] = set()
+    for chunk in _chunks({token.session for token in claims if token.session}):
+        wanted = one_of(connection.dialect, _session.oid, chunk)
+        open_sessions |= set(await connection.scalars(select(_session.oid).where(wanted, _IS_OPEN)))
+
     def stamp(token: Credentials) -> Stamp:
         if isinstance(token, Claims):
+            if token.session and token.session not in open_sessions:
+                return None
             return people.get(token.employee) if token.employee else states.get(token.customer or "")
         return holders.get(token.sha256) if isinstance(token, ServiceToken) else None
 

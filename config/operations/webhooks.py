@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.store.event_stream import NAMES
 
 from .. import clock
 from ..auth import Caller
-from ..errors import refused, too_many
+from ..errors import too_many
 from ..properties import fields_of
 from ..tables import AuditLog, Customer, Webhook
 from .audit import Work, new_oid, parse_oid
@@ -20,7 +20,6 @@ from .customers import listed, lock_owned, require_customer, visible
 from .draft import Columns, Document, Draft
 from .listing import Page, Sorts, only, read_page
 
-MAX_WEBHOOKS: Final = 20
 """Of one customer: each event is sent to all of them."""
 WHAT: Final = "Webhook"
 ACTIVE: Final = "ACTIVE"
@@ -60,9 +59,7 @@ async def create_webhook(work: Work, document: Document, secret: str, after: str
     """
     customer = await require_customer(work.session, work.caller, document.given("customer"))
     columns = _columns(Draft(document), plain=plain)
-    counted = select(func.count(Webhook.id)).where(Webhook.customer_id == customer.id)
-    if (await work.session.scalar(counted) or 0) >= MAX_WEBHOOKS:
-        raise refused("customer", f"The customer has {MAX_WEBHOOKS} webhooks already", "range")
+    await work.room.take(work.session, customer, "webhooks")
     oid = new_oid()
     sealed = work.vault.seal(secret, oid)
     webhook = Webhook(oid=oid, customer_id=customer.id, secret_enc=sealed, after=after, **columns)

@@ -12,10 +12,11 @@ from registrar.rules.status import LiveStatus
 
 from ..clock import utc
 from ..database import reading
-from ..deps import CallerDep, Parts, PartsDep
+from ..deps import ActorDep, CallerDep, Parts, PartsDep
 from ..operations import events
 from ..operations.phones.account import Account, find_account, own_phones
 from ..request import request_host
+from ..tables import SipPhone
 from .schema import MOMENT, READ, Schema, an_id, answer, array, moment, of, operation, sure
 from .shown import Json, Shown, json_answer, json_of, schema_of, shown
 from .sipphone import PhoneId
@@ -99,12 +100,13 @@ ACCOUNT: Final = operation(_ACCOUNT, READ)
 
 
 @routes.get("/{id}/account", summary="Show the account of a phone", openapi_extra=ACCOUNT)
-async def account_route(id: PhoneId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+async def account_route(id: PhoneId, request: Request, actor: ActorDep, parts: PartsDep) -> Response:
     """Return everything that is typed into a softphone, and whose phone it is."""
     async with reading(parts.read_engine) as session:
-        account = await find_account(session, caller, id)
+        account = await find_account(session, actor.caller, id)
     body = _account_json(account) | _servers(parts, request)
-    if caller.level >= parts.settings.secrets_level:
+    if actor.caller.level >= parts.settings.secrets_level:
+        parts.notes.read(actor.columns(), SipPhone.__tablename__, [account.oid], account.customer)
         body["password"] = opened(parts.vault, account.password_enc, account.oid)
     return json_answer(body)
 

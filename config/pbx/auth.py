@@ -28,20 +28,15 @@ routes = APIRouter(prefix="/auth", tags=["authentication"])
 
 @routes.post("/login", summary="Log in", openapi_extra=openapi.LOGIN)
 async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
-    """Return a token for an e-mail address and a password."""
+    """Return a token for an e-mail address, a password, and the code of an authenticator if there is one."""
     body = await read_object(request)
-    email, password = body.get("username"), body.get("password")
-    if not isinstance(email, str) or not isinstance(password, str):
-        raise wrong_login()
-    address = source_address(request, parts.settings.trusted_proxies)
-    person = await parts.logins.log_in(
-        Login(email, password), Visitor(address, request.headers.get("user-agent", ""))
-    )
+    login, visitor = read_login(body), visitor_of(request, parts)
     persist = boolean(body.get("persist"), "") is True
     minutes = None if persist else MINUTES
-    token = issue_token(
-        parts.settings.jwt_secret, person.level, person.customer, person.employee, minutes, person.version
-    )
+    entry = await parts.entrance.enter(login, visitor, minutes)
+    person = entry.person
+    whose = person.level, person.customer, person.employee
+    token = issue_token(parts.settings.jwt_keys, *whose, minutes, person.version, entry.session)
     return JSONResponse(
         {
             "token": token,
@@ -50,8 +45,23 @@ async def login_route(request: Request, parts: PartsDep) -> JSONResponse:
             "customer": person.customer,
             "accessLevel": person.level.name,
             "name": person.name,
+            "session": entry.session,
         }
     )
+
+
+def read_login(body: Json) -> Login:
+    """Return the login in a body. Raise Refused (401) if it has none."""
+    email, password, code = body.get("username"), body.get("password"), body.get("code")
+    if not isinstance(email, str) or not isinstance(password, str):
+        raise wrong_login()
+    return Login(email, password, code if isinstance(code, str) else None)
+
+
+def visitor_of(request: Request, parts: Parts) -> Visitor:
+    """Return who sends a login."""
+    address = source_address(request, parts.settings.trusted_proxies)
+    return Visitor(address, request.headers.get("user-agent", ""))
 
 
 @routes.get("/validateToken", summary="Check a token", openapi_extra=openapi.VALIDATE)
@@ -73,9 +83,9 @@ async def validate_route(
 
 
 async def _validate(request: Request, parts: Parts, token: str | None, ip: str | None) -> Json:
-    secret = parts.settings.jwt_secret
+    keys = parts.settings.jwt_keys
     header = request.headers.get("authorization")
-    shown = read_token(token, secret) if token else read_header(header, secret, rows=False)
+    shown = read_token(token, keys) if token else read_header(header, keys, rows=False)
     if isinstance(shown, Login):  # this dialect does not accept a login in the header
         raise wrong_login()
     address = source_address(request, parts.settings.trusted_proxies)

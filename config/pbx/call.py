@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy import select
 
 from ..access import AccessLevel
 from ..auth import Caller
@@ -15,7 +16,7 @@ from ..errors import Problem, Refused, not_found
 from ..live import SIDES, LiveCall
 from ..operations.audit import Work
 from ..operations.customers import ids_in_sight, one_or_all, require_sight
-from ..tables import OID_LENGTH
+from ..tables import OID_LENGTH, Customer
 from .paging import DEFAULT_LIMIT, read_page, word
 from .resource import SUCCESS
 from .schema import (
@@ -123,7 +124,8 @@ async def hangup_route(id: CallId, actor: ActorDep, parts: PartsDep) -> JSONResp
     call = await _find(actor.caller, id, parts)
 
     async def record(work: Work) -> None:
-        work.record("delete", "call", call.id[:OID_LENGTH])  # the length of the column
+        number = await work.session.scalar(select(Customer.id).where(Customer.oid == call.customer))
+        work.record("delete", "call", call.id[:OID_LENGTH], customer=number)  # the length of the column
 
     await parts.change(actor, None, record)
     if not await parts.calls.hang_up(call):

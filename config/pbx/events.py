@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
+from sqlalchemy import select
 from starlette.datastructures import QueryParams
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -18,14 +19,16 @@ from ..auth import Caller, Login, read_header, unauthorized
 from ..database import reading
 from ..deps import CallerDep, Parts, PartsDep
 from ..errors import Problem, Refused, too_many
-from ..feed.hub import MAX_PER_PERSON, Hub, TooManyStreams, Trimmed
+from ..feed.hub import MAX_PER_PERSON, MAX_READERS, Hub, TooManyStreams, Trimmed
 from ..feed.reader import Reader
 from ..feed.stream import Id, messages
 from ..feed.told import Told, Wanted
 from ..operations import sights
 from ..operations.customers import require_customer
 from ..operations.people import identify
+from ..operations.quotas import Used
 from ..request import source_address
+from ..tables import Customer
 from ..words import unknown
 from .paging import flag
 from .schema import READ, Schema, query, refusals, sure
@@ -87,6 +90,15 @@ class Stream(EventSourceResponse):
             self._hub.leave(self._reader)
 
 
+async def _most_streams(caller: Caller, parts: Parts) -> int:
+    """Return how many streams the caller's customer may have at this process; none is limited without one."""
+    if not caller.customer:
+        return MAX_READERS
+    async with reading(parts.read_engine) as session:
+        own = await session.scalar(select(Customer.max_streams).where(Customer.oid == caller.customer))
+    return parts.settings.quotas.streams if own is None else own
+
+
 @routes.get("/events", summary="Follow events", openapi_extra=STREAM, response_class=StreamingResponse)
 async def events_route(request: Request, caller: CallerDep, parts: PartsDep) -> EventSourceResponse:
     """Send events as they happen, of what the token may see, as server-sent events."""
@@ -94,12 +106,17 @@ async def events_route(request: Request, caller: CallerDep, parts: PartsDep) -> 
     resumes = request.headers.get("last-event-id", "").strip()
     position = _position(resumes)
     reader = await _reader(request, caller, parts)
+    most = await _most_streams(caller, parts)
     await hub.ready()
     try:
-        hub.admit(reader)
-    except TooManyStreams:
-        message = f"There are too many streams of events; one person may have {MAX_PER_PERSON}"
-        raise too_many(message, RETRY_SECONDS) from None
+        count = hub.admit(reader, most)
+    except TooManyStreams as full:
+        whose = f"one person may have {MAX_PER_PERSON}"
+        if full.most is not None:
+            whose = f"the customer may have {full.most}"
+        raise too_many(f"There are too many streams of events; {whose}", RETRY_SECONDS) from None
+    if caller.customer:
+        await parts.warn(Used("streams", caller.customer, count, most))
     try:
         start = hub.ring.newest if position is None else position
         missed = [] if hub.ring.covers(start) else await _missed(hub, start)
@@ -143,7 +160,7 @@ async def _reader(request: Request, caller: Caller, parts: Parts) -> Reader:
     The caller is identified once more after the stamp of the token was read: a change in between must not be
     taken for the present state.
     """
-    token = read_header(request.headers.get("authorization"), parts.settings.jwt_secret, rows=False)
+    token = read_header(request.headers.get("authorization"), parts.settings.jwt_keys, rows=False)
     if isinstance(token, Login):
         raise unauthorized("format_error", "A token is needed")
     wanted = await _wanted(request.query_params, caller, parts)

@@ -18,7 +18,7 @@ from ..access import AccessLevel
 from ..auth import Caller
 from ..checks import moment as read_moment
 from ..database import reading
-from ..deps import CallerDep, PartsDep
+from ..deps import ActorDep, PartsDep
 from ..errors import bad_request
 from ..operations.audit import parse_oid
 from ..operations.history import COUNTED, Asked, PageOfCalls, Place, missed_of, read_history
@@ -92,9 +92,9 @@ routes = APIRouter(prefix="/pbx/call", tags=["Calls"])
 
 
 @routes.get("/history", summary="List past calls", openapi_extra=LIST)
-async def history_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+async def history_route(request: Request, actor: ActorDep, parts: PartsDep) -> Response:
     """Return the calls that are over, the newest first; at level PERSONAL those of one's own extensions."""
-    params = request.query_params
+    params, caller = request.query_params, actor.caller
     format = word(params, "format", FORMATS) or _accepted(request.headers.get("accept", ""))
     asked = _read(params, caller, MAX_LIMIT if format == "json" else MAX_LINES)
     async with reading(parts.read_engine) as session:
@@ -104,6 +104,8 @@ async def history_route(request: Request, caller: CallerDep, parts: PartsDep) ->
     if format == "json":
         counts: Json = {"offset": asked.offset, "limit": asked.limit, "total": page.total}
         return json_answer(counts | {"next": _place(page), "calls": rows}, headers)
+    told = {"format": format, "rows": len(rows), "wanted": asked.customer}
+    parts.notes.export(actor.columns(), request.url.path, caller.customer, **told)
     if format == "ndjson":
         lines = await _breathing(rows, json_line)
         return Response(b"".join(lines) or b"\n", headers=headers, media_type=NDJSON)

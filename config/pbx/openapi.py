@@ -353,14 +353,16 @@ LOGIN: Final = operation(
             "customer": an_id(),
             "accessLevel": _LEVEL,
             "name": sure("string", example="Anna Andersen"),
+            "session": an_id("Its session: DELETE /auth/session/{id} ends it"),
         },
     ),
-    "400 401 413 415 500 503",
+    "400 401 403 413 415 500 503",
     form(
         "Credentials",
         {
             "username": sure("string", "E-mail address"),
             "password": sure("string"),
+            "code": sure("string", "Code of the authenticator, or a recovery code: after 401 totp_required"),
             "persist": sure("boolean", "A token without an end", default=False),
         },
         ("username", "password"),
@@ -387,7 +389,13 @@ VALIDATE: Final = operation(
     ],
 )
 _NOTE: Final = of("string", "What it is for", example="nightly import")
-_TOKEN: Final[Mapping[str, Schema]] = {"_id": an_id(), "note": _NOTE, "createdAt": MOMENT}
+_TOKEN: Final[Mapping[str, Schema]] = {
+    "_id": an_id(),
+    "note": _NOTE,
+    "createdAt": MOMENT,
+    "expiresAt": MOMENT,
+    "hasEnded": sure("boolean"),
+}
 _SECRET: Final = sure("string", "48 characters, shown this once")
 TOKENS: Final = operation(array(answer("Employee token", _TOKEN)), TAGGED)
 NEW_TOKEN: Final = operation(

@@ -37,7 +37,9 @@ def clamped(params: QueryParams, name: str, default: int, low: int, high: int) -
         return default
     if NUMBER.fullmatch(text) is None:
         raise unknown(name, "must be a whole number")
-    return min(max(int(text[:MAX_DIGITS]), low), high)
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    digits = digits.lstrip("0")[:MAX_DIGITS] or "0"  # leading zeros are no digits that count
+    return min(max(int(sign + digits), low), high)
 
 
 def word(params: QueryParams, name: str, options: Collection[str]) -> str:

@@ -189,7 +189,7 @@ employee_routes = routes_of(
 
 @employee_routes.get("/{id}/token", summary="List the tokens of an employee", openapi_extra=openapi.TOKENS)
 async def tokens_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
-    """Return the tokens that are in force, the oldest first; their texts are not stored."""
+    """Return the tokens that are not revoked, the oldest first; their texts are not stored."""
     async with reading(parts.read_engine) as session:
         of_employee = select(Employee.id).join(Customer, Customer.id == Employee.customer_id)
         one = of_employee.where(Employee.oid == (parse_oid(id) or ""), _employee_sight(caller))
@@ -212,7 +212,9 @@ async def create_token_route(
 
     async def create(work: Work) -> tuple[EmployeeToken, str]:
         employee, _ = await employees.lock_employee(work.session, work.caller, id)
-        return await employees.create_token(work, employee, note if isinstance(note, str) else None)
+        return await employees.create_token(
+            work, employee, note if isinstance(note, str) else None, parts.settings.token_days
+        )
 
     token, secret = await parts.change(actor, None, create)
     return JSONResponse(_token_json(token) | {"token": secret})
@@ -231,4 +233,11 @@ async def delete_token_route(id: RowId, token: TokenId, actor: ActorDep, parts: 
 
 
 def _token_json(token: EmployeeToken) -> Json:
-    return {"_id": token.oid, "note": token.note, "createdAt": clock.iso(token.created_at)}
+    ends = token.expires_at
+    return {
+        "_id": token.oid,
+        "note": token.note,
+        "createdAt": clock.iso(token.created_at),
+        "expiresAt": clock.iso(ends) if ends else None,
+        "hasEnded": ends is not None and ends <= clock.utc_now(),
+    }

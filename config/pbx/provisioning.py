@@ -1,5 +1,6 @@
 """The routes about the provisioning of a phone: its state, its secrets, and a preview of its files."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Final
@@ -9,14 +10,16 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..auth import Caller
+from registrar.errors import StoreUnavailable
+
 from ..checks import restriction
 from ..database import reading
-from ..deps import ActorDep, CallerDep, DocumentDep, Parts, PartsDep
+from ..deps import ActorDep, DocumentDep, Parts, PartsDep
 from ..errors import not_found, refused
-from ..operations.audit import Work
+from ..operations.audit import Actor, Work
 from ..operations.draft import Document, accepted
 from ..operations.phones.find import find_phone
+from ..provisioning.admin_password import read_admin
 from ..provisioning.arming import (
     EXPECT_MINUTES,
     Armed,
@@ -54,10 +57,13 @@ from .schema import (
     sure,
 )
 from .shown import Json, json_answer
-from .sipphone_json import opened
+from .sipphone import customer_of
 
 MAX_NETWORKS: Final = 50
+log = logging.getLogger(__name__)
 READ_SECRETS: Final = "readsecrets"
+ADMIN: Final = "adminPassword"
+NEXT_ADMIN: Final = "nextAdminPassword"
 """The action in the audit log."""
 ACTIONS: Final = ("rearm", "expect", "rotate", "redirect", LINK)
 
@@ -100,14 +106,19 @@ _STANDING: Final = answer(
         "expectedUntil": moment("Until when the phone may ask without a secret for where to load from"),
         "expectedNetworks": array(sure("string"), "From where it may ask then; empty: from anywhere"),
         "redirect": or_null(_REDIRECT),
-        "adminPassword": of(
+        ADMIN: of(
             "string",
-            "Password of the phone's own pages; only if the token may read passwords. null: none is written",
+            "Password that the phone's own pages ask for; only if the token may read passwords. null: none",
             example="4711081542",
+        ),
+        NEXT_ADMIN: of(
+            "string",
+            "After a reset: the password that they ask for when the phone has loaded its configuration",
+            example="1542471108",
         ),
         **ANSWERED,
     },
-    optional=("adminPassword", *ANSWERED),
+    optional=(ADMIN, NEXT_ADMIN, *ANSWERED),
 )
 _ACTIONS: Final[Mapping[str, Schema]] = {
     "rearm": sure("boolean", "Make a new first secret, for a phone that is new or was reset"),
@@ -177,14 +188,14 @@ PREVIEW: Final = operation(
 
 
 @routes.get("/{id}/provisioning", summary="Show the provisioning of a phone", openapi_extra=SHOW)
-async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+async def show_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Return how far the provisioning of a phone is."""
     async with reading(parts.read_engine) as session:
-        found = await find_phone(session, caller, id)
+        found = await find_phone(session, actor.caller, id)
         phone = await _phone(session, found.oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-        admin = await _admin(session, phone, caller, parts)
+        admin = await _admin(session, phone, customer_of(found), actor, parts)
     return json_answer(_standing(found.oid, state, redirect) | admin)
 
 
@@ -192,9 +203,7 @@ async def show_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Respons
 async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
     """Make a secret, and return its URL; or ask the redirect service again. Send exactly one action."""
     async with reading(parts.read_engine) as session:
-        await find_phone(
-            session, actor.caller, id
-        )  # a phone that is not there is 404, whatever the body says
+        found = await find_phone(session, actor.caller, id)  # 404 comes first, whatever the body says
     _refuse_several(document)
     target = target_of(SipPhone.version, id)
     if document.given(LINK) is not None:
@@ -209,7 +218,7 @@ async def act_route(id: PhoneId, actor: ActorDep, document: DocumentDep, parts: 
         phone = await _phone(session, oid)
         state = await standing(session, phone, parts.settings.provisioning)
         redirect = await parts.outbox.shown(session, phone)
-        admin = await _admin(session, phone, actor.caller, parts)
+        admin = await _admin(session, phone, customer_of(found), actor, parts)
     return json_answer(_standing(oid, state, redirect) | admin | made)
 
 
@@ -240,15 +249,24 @@ async def preview_route(id: PhoneId, request: Request, actor: ActorDep, parts: P
 
 async def _note_reading(work: Work, oid: str) -> None:
     """Write to the audit log that the caller reads the secrets of a phone."""
-    work.record(READ_SECRETS, SipPhone.__tablename__, oid)
+    customer = await work.session.scalar(select(SipPhone.customer_id).where(SipPhone.oid == oid))
+    work.record(READ_SECRETS, SipPhone.__tablename__, oid, customer=customer)
 
 
-async def _admin(session: AsyncSession, phone: SipPhone, caller: Caller, parts: Parts) -> Json:
-    """Return the password of the phone's own pages for a caller who may read passwords."""
-    if caller.level < parts.settings.secrets_level:
+async def _admin(session: AsyncSession, phone: SipPhone, customer: str, actor: Actor, parts: Parts) -> Json:
+    """Return the password of the phone's own pages for a caller who may read passwords, and note that."""
+    if actor.caller.level < parts.settings.secrets_level:
         return {}
     row = await row_of(session, phone)
-    return {"adminPassword": None if row is None else opened(parts.vault, row.admin_password_enc, row.mac)}
+    if row is None:
+        return {ADMIN: None, NEXT_ADMIN: None}
+    parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid], customer, (ADMIN,))
+    try:
+        known = read_admin(row, parts.vault)
+    except StoreUnavailable:
+        log.error("the stored password of the pages of phone %s cannot be opened", phone.oid)
+        return {ADMIN: None, NEXT_ADMIN: None}
+    return {ADMIN: known.asked, NEXT_ADMIN: known.password if known.former else None}
 
 
 async def _phone(session: AsyncSession, oid: str) -> SipPhone:

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ..database import reading
-from ..deps import CallerDep, PartsDep
+from ..deps import ActorDep, CallerDep, PartsDep
 from ..errors import refused
 from ..operations.redirects import MAX_ROWS, by_hand
 from ..redirect.dhcp import SERVERS, Unquotable
 from ..spreadsheet import MEDIA_TYPE, csv_line
 from .linking import refuse_without_secrets
-from .paging import word
+from .paging import flag, word
 from .schema import READ, Schema, query, refusals, sure
 
 HEAD: Final = ("mac", "url", "service", "customer")
@@ -45,21 +45,24 @@ DHCP: Final = _text(
     'dhcp-mac=set:snom,00:04:13:*:*:*\ndhcp-option=tag:snom,66,"https://prov.example/"\n',
     f"{READ} 409",
     query("server", "string", "The DHCP server", enum=list(SERVERS), default=DEFAULT),
+    query("legacy", "boolean", "For phones that know only TLS 1.0 or 1.1", default=False),
 )
 
 routes = APIRouter(prefix="/pbx/provisioning", tags=["Provisioning"])
 
 
 @routes.get("/redirects.csv", summary="List redirections to make by hand", openapi_extra=LIST)
-async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Response:
     """Return the MAC addresses, and the URLs, that this server does not tell a redirect service by itself.
 
     A URL opens the configuration of its phone, so the level must be one that may read passwords.
     """
+    caller = actor.caller
     refuse_without_secrets(caller, parts)
     customer = request.query_params.get("customer")
     async with reading(parts.read_engine) as session:
         rows = await by_hand(session, caller, parts.vault, parts.outbox, customer)
+    parts.notes.export(actor.columns(), request.url.path, caller.customer, rows=len(rows), wanted=customer)
     lines = [csv_line(HEAD), *map(csv_line, rows)]
     body = "".join(f"{line}\r\n" for line in lines)
     return Response(body, headers={"Content-Disposition": FILE}, media_type=MEDIA_TYPE)
@@ -69,10 +72,13 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
 async def dhcp_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
     """Return lines for the configuration of a DHCP server, which tell phones where they are expected."""
     server = word(request.query_params, "server", SERVERS) or DEFAULT
-    url = parts.settings.provisioning.url
+    settings, is_legacy = parts.settings.provisioning, flag(request.query_params, "legacy")
+    name, url = ("URL_LEGACY", settings.legacy_url) if is_legacy else ("URL", settings.url)
     if not url:
-        raise refused("url", "Phones cannot load a configuration: REGISTRAR_PROV_URL is not set", "exists")
+        missing = "HTTPS_LEGACY" if is_legacy else name
+        message = f"These phones cannot load a configuration: REGISTRAR_PROV_{missing} is not set"
+        raise refused("url", message, "exists")
     try:
-        return Response(SERVERS[server](url), media_type=TEXT)
+        return Response(SERVERS[server](url, "" if is_legacy else settings.legacy_url), media_type=TEXT)
     except Unquotable as error:
-        raise refused("url", f"REGISTRAR_PROV_URL: {error}", "format") from None
+        raise refused("url", f"REGISTRAR_PROV_{name}: {error}", "format") from None

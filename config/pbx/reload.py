@@ -76,7 +76,7 @@ async def _ask_all(sent: Sequence[str], actor: Actor, parts: Parts, deed: Deed) 
     devices = {_key(phone): _device(phone, siblings) for phone in able.values()}
     found_orders = await parts.reloads.orders(list(devices.values()), deed)
     orders = {order.device: order for order in found_orders if order is not None}
-    await _record(parts, actor, deed, [oid for oid, key in keys.items() if key in orders])
+    await _record(parts, actor, deed, [able[oid] for oid, key in keys.items() if key in orders])
     seconds = await parts.reloads.send_all(list(orders.values()))
     once: dict[str, str] = {}
     for id in sent:
@@ -115,7 +115,7 @@ async def _ask(id: str, actor: Actor, parts: Parts, deed: Deed) -> Response:
     if phone is None:
         raise not_found()
     order = await _order(phone, siblings, parts, deed)
-    await _record(parts, actor, deed, [phone.oid])
+    await _record(parts, actor, deed, [phone])
     result = await parts.reloads.send(order)
     if result is None:
         raise Refused(Problem(504, "timeout", "No process of the SIP side has sent the NOTIFY"))
@@ -170,12 +170,12 @@ def _key(phone: Reloadable) -> str:
     return f"{phone.customer}-{phone.mac}" if phone.mac else phone.oid
 
 
-async def _record(parts: Parts, actor: Actor, deed: Deed, oids: Sequence[str]) -> None:
+async def _record(parts: Parts, actor: Actor, deed: Deed, phones: Sequence[Reloadable]) -> None:
     """Write to the audit log that phones are told to do something."""
 
     async def record(work: Work) -> None:
-        for oid in oids:
-            work.record(deed, SipPhone.__tablename__, oid)
+        for phone in phones:
+            work.record(deed, SipPhone.__tablename__, phone.oid, customer=phone.customer)
 
-    if oids:
+    if phones:
         await parts.change(actor, None, record)

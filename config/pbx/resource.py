@@ -49,6 +49,7 @@ from .schema import (
     some_id,
     sure,
 )
+from .shown import nested
 
 Json = dict[str, object]
 AnyRow = Row[*tuple[Any, ...]]
@@ -213,7 +214,9 @@ async def _columns(
     resource: Resource[One, Owner], work: Work, draft: Draft[One], owner: Owner
 ) -> tuple[Columns, Mapping[str, str]]:
     """Return the columns to write, and the wishes of a person. Raise Refused with all problems."""
-    draft.read_fields(fields_of(resource.table))
+    fields = fields_of(resource.table)
+    draft.require_objects({field.path.partition(".")[0] for field in fields if "." in field.path})
+    draft.read_fields(fields)
     if resource.read is not None:
         await resource.read(work, draft, owner)
     wished = read_wishes(draft, work.reserved, resource.live.wishes if resource.live else ())
@@ -285,7 +288,7 @@ async def _objects(
     return [
         {"_id": row[0].oid}
         | dict(zip(resource.references, row[1:], strict=True))
-        | {path: _shown(getattr(row[0], column)) for path, column in shown.items()}
+        | nested({path: _shown(getattr(row[0], column)) for path, column in shown.items()})
         | below.get(row[0].id, {})
         for row in rows
     ]

@@ -14,7 +14,6 @@ from config.diagnosis import diagnose
 from registrar.model import Change
 from registrar.rules.status import LiveStatus
 
-from ..auth import Caller
 from ..checks import FLAGS, boolean, is_clean
 from ..clock import epoch_now
 from ..database import reading
@@ -25,7 +24,7 @@ from ..operations.audit import Actor, Work, parse_oid
 from ..operations.customers import ids_in_sight, one_or_all
 from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
-from ..operations.phones.find import SORTS, Query, find_phone, list_phones
+from ..operations.phones.find import SORTS, WHOLE, Found, Query, find_phone, list_phones
 from ..preconditions import with_etag
 from ..provisioning.revoking import reset
 from ..request import request_host
@@ -46,6 +45,9 @@ MAX_IDS: Final = 1_000
 DEFAULT_EVENTS: Final = 50
 RENAMED: Final = {"at": "time", "user_agent": "userAgent"}
 
+CUSTOMER: Final = list(WHOLE).index("customer")
+"""Position of the customer's id in the values of a whole phone."""
+
 PhoneId = Annotated[str, Path(description="Id of the phone, 24 hex digits")]
 
 log = logging.getLogger(__name__)
@@ -54,12 +56,12 @@ status_routes = APIRouter(prefix="/pbx/sipphone", tags=["Status of phones"])
 
 
 @routes.get("", summary="List phones", openapi_extra=openapi.LIST)
-async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Response:
+async def list_route(request: Request, actor: ActorDep, parts: PartsDep) -> Response:
     """List the phones of a customer, oldest first; `full=true` shows all settings of each.
 
     `status=true` shows the live status and the customer of each beside the usual row.
     """
-    params = request.query_params
+    params, caller = request.query_params, actor.caller
     page = read_page(params, DEFAULT_LIMIT, MAX_LIMIT, SORTS)
     available, full = flag(params, "available"), flag(params, "full")
     stated = flag(params, "status") and not full
@@ -73,6 +75,8 @@ async def list_route(request: Request, caller: CallerDep, parts: PartsDep) -> Re
             customers = await ids_in_sight(session, caller, customer)
             query = replace(query, selection=await parts.registrations.select(customers, wanted))
         total, phones = await list_phones(session, caller, customer, query)
+    if full:
+        _note_read(phones, customer.oid if customer is not None else None, actor, parts)
     statuses = await parts.live.statuses([phone.oid for phone in phones])
     rows: list[Json] = []
     for start in range(0, len(phones), BREATH_ROWS):
@@ -98,9 +102,9 @@ async def webrtc_route(
 ) -> JSONResponse:
     """Return the phone of the caller's primary extension for this instance, open to register next."""
     instance = write.read_instance_id(document.given("instanceId"))
-    opened = await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+    opened = await _open_webrtc(instance, actor, parts)
     phone = opened.phone
-    await parts.changes.publish(Change(phones=(phone.oid,)))
+    await parts.changes.publish(Change(phones=(phone.oid, *opened.replaced)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
     answer: Json = {
@@ -111,14 +115,27 @@ async def webrtc_route(
         "extensionName": opened.name,
     }
     ice = ice_servers(parts.settings, phone.oid, epoch_now())
+    shown = ("webrtc", "turn") if any("credential" in server for server in ice) else ("webrtc",)
+    parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid], opened.customer.oid, shown)
     servers = _server(host, parts.settings.wss_port, is_v2)
     return JSONResponse(answer | servers | ({"iceServers": ice} if ice else {}))
 
 
+async def _open_webrtc(instance: str, actor: Actor, parts: Parts) -> write.WebrtcPhone:
+    """Open or create the phone. Raise StoreUnavailable if one must make room and Redis is away."""
+    try:
+        return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+    except write.Crowded as crowded:
+        browsers = crowded.phones
+    statuses = zip(browsers, await parts.live.told(browsers), strict=True)
+    in_use = [oid for oid, status in statuses if status.online]
+    return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance, in_use))
+
+
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
-async def get_route(id: PhoneId, caller: CallerDep, parts: PartsDep) -> Response:
+async def get_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> Response:
     """Return all settings of a phone and its live status."""
-    return await _shown(id, caller, parts)
+    return await _shown(id, actor, parts)
 
 
 @routes.post("/{id}", summary="Change a phone", openapi_extra=openapi.UPDATE)
@@ -155,7 +172,7 @@ async def reset_route(id: PhoneId, request: Request, actor: ActorDep, parts: Par
     done = await parts.change(actor, target, lambda work: reset(work, id, settings, keep=keep))
     await parts.changes.publish(Change(phones=(done.phone.oid,)))
     more: Json = {"nextStep": done.next_step} if done.next_step else {}
-    return await _shown(done.phone.oid, actor.caller, parts, more)
+    return await _shown(done.phone.oid, actor, parts, more)
 
 
 @routes.post("/{id}/unlock", summary="Unlock a phone for some minutes", openapi_extra=openapi.UNLOCK)
@@ -191,15 +208,28 @@ async def _changed(
     """Make a change of the phone with this id, if it has one yet; publish it, and return the new state."""
     phone = await parts.change(actor, target_of(SipPhone.version, id) if id else None, do)
     await parts.changes.publish(Change(phones=(phone.oid,)))
-    return await _shown(phone.oid, actor.caller, parts)
+    return await _shown(phone.oid, actor, parts)
 
 
-async def _shown(id: str, caller: Caller, parts: Parts, more: Json | None = None) -> Response:
+async def _shown(id: str, actor: Actor, parts: Parts, more: Json | None = None) -> Response:
+    caller = actor.caller
     async with reading(parts.read_engine) as session:
         phone = await find_phone(session, caller, id)
+    _note_read([phone], customer_of(phone), actor, parts)
     statuses = await parts.live.statuses([phone.oid])
     (body,) = phones_json([phone], statuses, caller.level, parts, full=True)
     return with_etag(_answer(body | (more or {}), statuses), (phone.version,))
+
+
+def customer_of(phone: Found) -> str:
+    """Return the id of the customer of a phone."""
+    return str(phone.values[CUSTOMER])
+
+
+def _note_read(phones: Sequence[Found], customer: str | None, actor: Actor, parts: Parts) -> None:
+    """Tell the audit log that the passwords of these phones are shown, if they are."""
+    if actor.caller.level >= parts.settings.secrets_level:
+        parts.notes.read(actor.columns(), SipPhone.__tablename__, [phone.oid for phone in phones], customer)
 
 
 def _answer(body: Json, statuses: Sequence[LiveStatus]) -> Response:

@@ -95,6 +95,10 @@ NO_FILE: Final = NotFound(counts=False)
 """The secret is right: a phone asks for several names, and not each of them exists."""
 
 
+OVER_TLS: Final = "tls"
+"""A policy about the transport is one for SIP; a setting decides whether files are served without TLS."""
+
+
 def admit(grant: Grant | None, meant: Meant | None, source: str, now: Epoch, access: Access) -> Admission:
     """Return the decision about one request."""
     if grant is None or not grant.phones or not all(phone.active for phone in grant.phones):
@@ -106,7 +110,7 @@ def admit(grant: Grant | None, meant: Meant | None, source: str, now: Epoch, acc
     is_contact = meant is Meant.CONFIG
     lock = []
     for phone in grant.phones:
-        decision = access.decide(phone, source, first_contact=is_contact)
+        decision = access.decide(phone, source, OVER_TLS, first_contact=is_contact)
         if isinstance(decision, Deny):
             return Refuse(phone, decision.reason)
         if decision.lock:

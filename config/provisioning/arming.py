@@ -22,6 +22,7 @@ from ..operations.phones.write import TABLE, lock_phone
 from ..settings import ProvisioningSettings
 from ..tables import Provisioning, ProvisioningFile, SipPhone, SipPhoneModel
 from . import secrets
+from .admin_password import make_admin
 from .files import config_name
 from .render import WRITERS
 
@@ -160,7 +161,7 @@ async def arm(
     if row.customer_id != phone.customer_id:
         row.customer_id = phone.customer_id
         set_steady(row, vault)
-        row.admin_password_enc = vault.seal(secrets.new_admin_password(), row.mac)
+        make_admin(row, vault)
         await session.execute(delete(ProvisioningFile).where(ProvisioningFile.mac == row.mac))
     secret = secrets.new_secret()
     row.first_sha256, row.first_enc = secrets.digest(secret), vault.seal(secret, row.mac)

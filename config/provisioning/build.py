@@ -23,6 +23,11 @@ from .serve import PhoneFiles
 from .service import Pieces, Service
 
 
+def limiter_of(settings: ProvisioningSettings, redis: Redis, metrics: Metrics) -> Limiter:
+    """Return the limit of guesses. The listeners of one process share it, so it holds without Redis, too."""
+    return Limiter(redis, clock.mono_now, settings.misses, metrics.prov_limited.inc)
+
+
 def phone_files(
     settings: ProvisioningSettings,
     reader: AsyncEngine,
@@ -33,8 +38,9 @@ def phone_files(
     origins: Origins,
     metrics: Metrics,
     trusted: Sequence[IpNetwork] = (),
+    limiter: Limiter | None = None,
 ) -> PhoneFiles:
-    """Return the application that serves files to phones."""
+    """Return the application that serves files to phones; by default it counts guesses alone."""
     access = Access(
         origins.known_country,
         proxies=trusted,
@@ -47,7 +53,7 @@ def phone_files(
         vault,
         Records(reader, writer, vault),
         access,
-        Limiter(redis, clock.mono_now, settings.misses, metrics.prov_limited.inc),
+        limiter or limiter_of(settings, redis, metrics),
         News(redis, clock.epoch_now),
         changes,
         Faults(),

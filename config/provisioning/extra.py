@@ -4,11 +4,12 @@ They are text in the syntax of the phone, with a closed set of placeholders. The
 servers, passwords, or where the phone loads from (`config.extras`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ..extras.check import PLACEHOLDER, SYNTAXES, problem
+from ..extras.check import PLACEHOLDER, SYNTAXES, lines_of, problem
 from ..extras.denied import XML
 from .draft import Draft, Pair, Unwritable
 from .markup import written
@@ -17,6 +18,7 @@ from .view import Provisioned
 
 _BEGIN: Final = "begin of the extra lines"
 _END: Final = "end of the extra lines"
+_BLOCK: Final = re.compile(rf": {_BEGIN}.*?: {_END}", re.DOTALL)
 
 
 def vetted(phone: Provisioned, draft: Draft) -> Provisioned:
@@ -38,6 +40,11 @@ def _usable(phone: Provisioned, draft: Draft, source: str, text: str) -> str:
     return ""
 
 
+def without_extra(text: str) -> str:
+    """Return the text of a file without its extra lines: what the writer itself has said."""
+    return _BLOCK.sub("", text)
+
+
 def extra_lines(phone: Provisioned) -> str:
     """Return the extra lines of a phone, placeholders replaced, between two comments."""
     parts = (("configurationTemplate", phone.extra), ("customConfig", phone.custom))
@@ -50,7 +57,7 @@ def _part(phone: Provisioned, source: str, text: str) -> str:
         raise Unwritable(source, reason)
     syntax = SYNTAXES[phone.writer]
     filled = PLACEHOLDER.sub(lambda found: _value(phone, source, syntax, found[1]), text)
-    lines = "\n".join(line.strip() if syntax != XML else line for line in filled.splitlines())
+    lines = "\n".join(line.strip() if syntax != XML else line for line in lines_of(filled))
     if syntax == XML:
         return f"<!-- {source}: {_BEGIN} -->\n{lines}\n<!-- {source}: {_END} -->\n"
     return f"# {source}: {_BEGIN}\n{lines}\n# {source}: {_END}\n"

@@ -21,6 +21,7 @@ from ..tables import (
     SipPhoneModel,
     SipPhoneSoftkey,
 )
+from .admin_password import AdminPassword, read_admin
 from .view import (
     Account,
     Display,
@@ -60,6 +61,8 @@ class Device:
     """Phone -> when it loaded its configuration last."""
     opened_by: frozenset[str | None]
     """Hashes of the secrets that open it. They are read after the accounts (decision 102)."""
+    two_admins: str = ""
+    """The sealed text that also has the former password of its pages; empty: it has the present one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,14 @@ async def load(
         row = None
     settings = settings.told(legacy_tls=first.model.legacy_tls)
     steady = vault.open(row.steady_enc, row.mac) if row is not None else ""
-    admin = vault.open(row.admin_password_enc, row.mac) if row is not None else ""
+    admin = read_admin(row, vault) if row is not None else AdminPassword("")
     return Device(
         _provisioned(
             rows,
             tuple(_handset(one, vault) for one in rows),
             _server(settings, secret or steady),
             await _keys(session, first),
-            admin,
+            admin.password,
             settings,
             was_in_vlan=row is not None and await had_vlan(session, row.mac, first.model.writer or ""),
         ),
@@ -104,6 +107,7 @@ async def load(
         {one.phone.oid: one.phone.config_saved_at for one in rows},
         {one.phone.oid: one.phone.config_loaded_at for one in rows},
         _opened_by(rows, row),
+        row.admin_password_enc if row is not None and admin.former else "",
     )
 
 

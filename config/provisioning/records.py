@@ -20,6 +20,7 @@ from registrar.store.vault import Vault
 from .. import clock
 from ..tables import Customer, Provisioning, ProvisioningFile, ProvisioningLink, SipPhone, SipPhoneModel
 from . import secrets
+from .admin_password import settled
 from .admit import Expectation, Grant, Serve, Way
 from .load import Device
 
@@ -61,6 +62,7 @@ _EXPECTED: Final = (
 )
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid IN :phones AND ip_mode='OPEN' AND ip_policy='PHONE'"
 ).bindparams(bindparam("phones", expanding=True))
@@ -210,7 +212,15 @@ class Records:
                 await connection.execute(_loaded(oid, device.saved[oid], now))
             if grant.mac and served.masked:
                 await _keep(connection, grant.mac, served, now)
+            if device.two_admins and grant.way in (Way.FIRST, Way.STEADY):
+                await self._forget_admin(connection, grant.mac, device.two_admins)
         return True
+
+    async def _forget_admin(self, connection: AsyncConnection, mac: str, sealed: str) -> None:
+        """Forget the former password of the phone's pages, unless another reset came after the file."""
+        same = _row.mac == mac, _row.admin_password_enc == sealed
+        values = {"admin_password_enc": settled(sealed, mac, self._vault)}
+        await connection.execute(update(Provisioning).where(*same).values(values))
 
 
 def _is_noted(device: Device, oid: str, now: datetime) -> bool:

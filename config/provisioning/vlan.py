@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..tables import ProvisioningFile
+from .extra import without_extra
 
 MARKS: Final[Mapping[str, str]] = {
     "snom": "<vlan_id ",
@@ -28,11 +29,14 @@ So a file that has told the phone to leave is the same at the next load.
 
 
 async def had_vlan(session: AsyncSession, mac: str, writer: str) -> bool:
-    """Return whether the file that a device loaded last says anything about a VLAN."""
+    """Return whether the file that a device loaded last says anything about a VLAN.
+
+    Extra lines do not count: who sets a VLAN there also ends it there.
+    """
     mark = MARKS.get(writer)
     if mark is None:
         return False
-    kept = select(ProvisioningFile.mac).where(
+    kept = select(ProvisioningFile.text_masked).where(
         ProvisioningFile.mac == mac, ProvisioningFile.text_masked.contains(mark, autoescape=True)
     )
-    return await session.scalar(kept.limit(1)) is not None
+    return any(mark in without_extra(text) for text in await session.scalars(kept))

@@ -21,6 +21,11 @@ HEAD: Final = (
     "Phones of vendors whose MAC addresses begin so; add those of yours.",
     "The URL answers to phones that are expected, and sends each of them to its own URL.",
 )
+OLD_TLS: Final = (
+    "Phones that know only TLS 1.0 or 1.1 cannot load from it: give them {}, "
+    "which these lines with legacy=true have. Choose them by their MAC addresses."
+)
+"""A DHCP server does not know the model of a phone, and its vendor alone does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,13 @@ class Unquotable(ValueError):
     """A URL cannot be written into a file of a DHCP server; the text says why."""
 
 
+def head(legacy: str) -> list[str]:
+    """Return the comments; with a URL for phones that know only old TLS, one names it. Raise Unquotable."""
+    if not legacy:
+        return list(HEAD)
+    return [*HEAD, OLD_TLS.format(checked(legacy))]
+
+
 def checked(url: str) -> str:
     """Return a URL that ends with a slash. Raise Unquotable if it has characters that no URL may have."""
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -54,10 +66,10 @@ def checked(url: str) -> str:
     return url.rstrip("/") + "/"
 
 
-def dnsmasq(url: str) -> str:
+def dnsmasq(url: str, legacy: str = "") -> str:
     """Return lines for dnsmasq.conf. Raise Unquotable."""
     base = checked(url)
-    lines = [f"# {line}" for line in HEAD]
+    lines = [f"# {line}" for line in head(legacy)]
     for vendor in VENDORS:
         value = quoted(base + vendor.file)
         lines += [f"dhcp-mac=set:{vendor.name},{oui}:*:*:*" for oui in vendor.ouis]
@@ -69,11 +81,11 @@ def dnsmasq(url: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def isc(url: str) -> str:
+def isc(url: str, legacy: str = "") -> str:
     """Return lines for dhcpd.conf of ISC. Raise Unquotable."""
     base = checked(url)
     lines = [
-        *(f"# {line}" for line in HEAD),
+        *(f"# {line}" for line in head(legacy)),
         f"option gigaset-url code {GIGASET_URL} = text;",
         "option space mitel;",
         f"option mitel.server code {SERVER} = text;",
@@ -98,7 +110,7 @@ def _isc_options(vendor: Vendor, value: str) -> list[str]:
     return [f"option {name} {value}"]
 
 
-def kea(url: str) -> str:
+def kea(url: str, legacy: str = "") -> str:
     """Return JSON whose members belong into `Dhcp4` of Kea. Raise Unquotable."""
     base = checked(url)
     definitions = [
@@ -106,7 +118,7 @@ def kea(url: str) -> str:
         {"space": "mitel", "name": "contact-rcs", "code": CONTACT_RCS, "type": "boolean"},
     ]
     classes = [_kea_class(vendor, base + vendor.file) for vendor in VENDORS]
-    members = {"comment": " ".join(HEAD), "option-def": definitions, "client-classes": classes}
+    members = {"comment": " ".join(head(legacy)), "option-def": definitions, "client-classes": classes}
     return json.dumps(members, indent=2) + "\n"
 
 
@@ -130,4 +142,4 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-SERVERS: Final[Mapping[str, Callable[[str], str]]] = {"dnsmasq": dnsmasq, "isc": isc, "kea": kea}
+SERVERS: Final[Mapping[str, Callable[[str, str], str]]] = {"dnsmasq": dnsmasq, "isc": isc, "kea": kea}

@@ -3,6 +3,7 @@
 A column that is made by `stored(...)` is also a property in the dialects of the API: `config/properties.py`.
 """
 
+from .audit import AuditHead, AuditLog
 from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Lease, Revised, Table, UtcDateTime
 from .dial_plan import (
     Extension,
@@ -15,19 +16,58 @@ from .dial_plan import (
     TrustedNetwork,
 )
 from .history import CallHistory, CallHistoryPerson
+from .logins import EmployeeTotp, LoginSession, RecoveryCode
 from .models import Picture, SeededModel, SipPhoneModel
-from .people import AuditLog, Customer, Employee, EmployeeToken, Installation
+from .people import Customer, Employee, EmployeeToken, Installation
 from .phones import SipPhone, SipPhoneSidePanel, SipPhoneSoftkey
 from .products import Product
 from .provisioning import Provisioning, ProvisioningFile, ProvisioningLink
 from .redirects import Redirect, RedirectLease
+from .seen import AccountSeen, SeenFeed
 from .webhooks import Webhook, WebhookDelivery, WebhookFeed
 
 __all__ = [
-    "CREDENTIAL_LENGTH", "OID_LENGTH", "AuditLog", "CallHistory", "CallHistoryPerson", "Customer", "Employee",
-    "EmployeeToken", "Extension", "Identified", "Installation", "Lease", "Number", "Picture", "Product",
-    "Provisioning", "ProvisioningFile", "ProvisioningLink", "Queue", "QueueMember", "Redirect",
-    "RedirectLease", "Revised", "SeededModel", "SipGroup", "SipGroupController", "SipGroupMember", "SipPhone",
-    "SipPhoneModel", "SipPhoneSidePanel", "SipPhoneSoftkey", "Table", "TrustedNetwork", "UtcDateTime",
-    "Webhook", "WebhookDelivery", "WebhookFeed",
+    "CREDENTIAL_LENGTH",
+    "OID_LENGTH",
+    "AccountSeen",
+    "AuditHead",
+    "AuditLog",
+    "CallHistory",
+    "CallHistoryPerson",
+    "Customer",
+    "Employee",
+    "EmployeeToken",
+    "EmployeeTotp",
+    "Extension",
+    "Identified",
+    "Installation",
+    "Lease",
+    "LoginSession",
+    "Number",
+    "Picture",
+    "Product",
+    "Provisioning",
+    "ProvisioningFile",
+    "ProvisioningLink",
+    "Queue",
+    "QueueMember",
+    "RecoveryCode",
+    "Redirect",
+    "RedirectLease",
+    "Revised",
+    "SeededModel",
+    "SeenFeed",
+    "SipGroup",
+    "SipGroupController",
+    "SipGroupMember",
+    "SipPhone",
+    "SipPhoneModel",
+    "SipPhoneSidePanel",
+    "SipPhoneSoftkey",
+    "Table",
+    "TrustedNetwork",
+    "UtcDateTime",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookFeed",
 ]  # fmt: skip

@@ -1,15 +1,15 @@
-"""The tables of customers, their people, and what these changed."""
+"""The tables of customers and their people."""
 
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from .. import checks, clock
 from ..access import AccessLevel
-from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, word_of
-from .base import NEVER_REUSED, OID_LENGTH, BigId, Identified, Revised, Table, UtcDateTime
+from ..properties import EMAIL, FLAG, NAMED, TEXT, InRows, stored, string_of, whole_of, word_of
+from .base import NEVER_REUSED, Identified, Revised, Table, UtcDateTime
 
 STATE: Final = word_of(("ACTIVE", "BLOCKED"))
 """Rows can also be DELETED, which no body says."""
@@ -21,16 +21,31 @@ PASSWORD: Final = string_of(checks.SHORT_TEXT, checks.password, _PASSWORD)
 RESTRICTION: Final = string_of(
     checks.MAX_RESTRICTION, checks.restriction, "{} must be a comma list of addresses and networks"
 )
+MAX_CONTACTS: Final = 5
+"""As many as any phone may have: see registrar/rules/register.py."""
+MAX_QUOTA: Final = 1_000_000
+
+
+def _quota(about: str, path: str) -> MappedColumn[int | None]:
+    """Return the column of a quota that replaces a setting for one customer."""
+    about = f"{about}; null: as the setting says. Above the own customer only"
+    return stored(whole_of(0, MAX_QUOTA), about, f"quota.{path}")
 
 
 class Installation(Table):
-    """One row: the fingerprint of the secret key with which this database was made."""
+    """One row: which keys are in use, by their fingerprints, and since when if they replaced another key."""
 
     __tablename__ = "installation"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     secret_fingerprint: Mapped[str] = mapped_column(String(64))
+    """The secret key that seals. A process without it does not start."""
+    secret_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    jwt_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    jwt_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    media_sessions: Mapped[str | None] = mapped_column(String(64))
+    """Prefix of the names of our sessions at the media relay: the same for all nodes and all keys."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.utc_now)
 
 
@@ -66,9 +81,47 @@ class Customer(Revised):
     sip_display_name: Mapped[str | None] = stored(
         TEXT, "Name of the domain for people", NAMED, InRows("displayName", "Name", example="Company")
     )
+    totp_required: Mapped[bool] = stored(
+        FLAG, "Its people log in with a password and the code of an authenticator", NAMED
+    )
     call_recording: Mapped[bool] = stored(
         FLAG, "Calls of the domain are recorded", NAMED, InRows("rec", "Calls are recorded")
     )
+    require_tls: Mapped[bool] = stored(
+        FLAG, "Phones register and call over TLS or WSS only", "policy.tls", "requireTls"
+    )
+    require_srtp: Mapped[bool] = stored(
+        FLAG, "Calls have encrypted media (SRTP), or are refused with 488", "policy.srtp", "requireSrtp"
+    )
+    require_sha256: Mapped[bool] = stored(
+        FLAG,
+        "Passwords are proved by SHA-256 only; the domain offers no MD5",
+        "policy.sha256",
+        "requireSha256",
+    )
+    require_networks: Mapped[bool] = stored(
+        FLAG,
+        "SIP users register from trusted networks only, and from nowhere if there is none",
+        "policy.networks",
+        "requireNetworks",
+    )
+    max_contacts: Mapped[int | None] = stored(
+        whole_of(1, MAX_CONTACTS),
+        "The most contacts of a phone; null: 5",
+        "policy.maxContacts",
+        "maxContacts",
+    )
+    max_calls: Mapped[int | None] = _quota("The most calls at once", "calls")
+    max_call_rate: Mapped[int | None] = _quota("The most calls a second", "callsPerSecond")
+    max_phone_calls: Mapped[int | None] = _quota("The most calls of one phone at once", "phoneCalls")
+    max_extension_calls: Mapped[int | None] = _quota(
+        "The most calls of one extension at once", "extensionCalls"
+    )
+    max_transactions: Mapped[int | None] = _quota("The most SIP transactions at one process", "transactions")
+    max_phones: Mapped[int | None] = _quota("The most phones", "phones")
+    max_logins: Mapped[int | None] = _quota("The most people with a login", "logins")
+    max_webhooks: Mapped[int | None] = _quota("The most webhooks", "webhooks")
+    max_streams: Mapped[int | None] = _quota("The most streams of events at one process", "streams")
     features: Mapped[list[str]] = mapped_column(JSON, default=list)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     """Grows with the state, the domain and the trusted networks: everything that the view `phone_v1`
@@ -130,21 +183,7 @@ class EmployeeToken(Identified):
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     note: Mapped[str | None] = mapped_column(String(checks.SHORT_TEXT))
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class AuditLog(Table):
-    """The log of changes: who changed what, and from which address."""
-
-    __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_row_oid_id", "row_oid", "id"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.exact_now, index=True)
-    """Finer than a second, because these entries are shown together with the journal of a phone."""
-    actor: Mapped[str | None] = mapped_column(String(OID_LENGTH))
-    """Id of the employee; None: the token belongs to no person."""
-    actor_level: Mapped[str] = mapped_column(String(16))
-    action: Mapped[str] = mapped_column(String(32))
-    table_name: Mapped[str] = mapped_column(String(64))
-    row_oid: Mapped[str] = mapped_column(String(OID_LENGTH))
-    source_ip: Mapped[str] = mapped_column(String(45))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """None only for a moment: an older version has made it while a newer one runs beside it."""
+    warned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When its coming end was announced."""

@@ -14,6 +14,7 @@ from ..properties import FLAG, NAMED, TEXT, InRows, Kind, stored, string_of, tex
 from .base import CREDENTIAL_LENGTH, NEVER_REUSED, Identified, Table, UtcDateTime
 from .limits import PANEL_COUNT, TONE, if_model, level
 from .models import LINES
+from .people import MAX_CONTACTS
 
 PAYMENT_OPTIONS: Final = ("NONE", "BOUGHT", "RENTED", "SELF_OWNED")
 
@@ -28,6 +29,8 @@ BARE_MAC: Final = string_of(
 MAC: Final = string_of(12, checks.mac, "{} must be a MAC address such as 10:20:30:1A:2B:3C")
 MODE: Final = replace(word_of(tuple(IpMode.__members__), 8), message="Mode is invalid")
 POLICY: Final = word_of(("PHONE", "DOMAIN"), 8)
+POLICY_FLAG: Final = replace(FLAG, default=None)
+"""A policy that a phone has from its customer unless it says otherwise."""
 COUNTRIES: Final = string_of(1_000, checks.countries, "Country codes must be a comma separated text")
 HANDSET_TEXT: Final = if_model(lambda model: model.multiple_handsets, TEXT)
 PANEL_TEXT: Final = if_model(lambda model: model.max_side_panels > 0, TEXT)
@@ -145,6 +148,21 @@ class SipPhone(Identified):
     codec_hd: Mapped[bool] = stored(FLAG, "HD audio codecs allowed", "codec.hdAudio", default=True)
     codec_video: Mapped[bool] = stored(FLAG, "Video codecs allowed", "codec.video")
 
+    require_tls: Mapped[bool | None] = stored(
+        POLICY_FLAG, "TLS or WSS only; null: as the customer", "policy.tls"
+    )
+    require_srtp: Mapped[bool | None] = stored(
+        POLICY_FLAG, "Encrypted media only; null: as the customer", "policy.srtp"
+    )
+    require_sha256: Mapped[bool | None] = stored(
+        POLICY_FLAG, "No digest of MD5; null: as the customer", "policy.sha256"
+    )
+    max_contacts: Mapped[int | None] = stored(
+        whole_of(1, MAX_CONTACTS),
+        "The most contacts, if that is less than the customer allows; null: as the customer",
+        "policy.maxContacts",
+    )
+
     ip_mode: Mapped[str] = stored(
         MODE,
         "OPEN: the next registration locks; LOCKED: only from ip.address; ROAMING: only from ip.countries",
@@ -175,6 +193,9 @@ class SipPhone(Identified):
     """The mode that it has again then."""
     unlock_address: Mapped[str | None] = mapped_column(String(45))
     """The address that it has again then."""
+
+    locked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a first contact locked it. A trigger of the database then writes a row to the audit log."""
 
     net_dhcp: Mapped[bool] = stored(FLAG, "", "network.dhcp", default=True, dependent=True)
     net_ip: Mapped[str | None] = _address("network.ipAddress", "IP address is invalid or missing")

@@ -18,8 +18,10 @@ from starlette.types import Receive, Scope, Send
 
 from ..deps import Parts
 from ..errors import unavailable
+from ..operations.audit import Actor
 from ..preconditions import Edition, tagged, with_etag
 from ..spreadsheet import MEDIA_TYPE, csv_line
+from ..tables import Customer
 from .asking import Asked, read_list
 from .params import Params
 from .rows import MOMENT, Shape, stream_rows
@@ -106,11 +108,12 @@ def _text(value: object) -> str | None:
 
 
 async def list_answer(
-    request: Request, parts: Parts, params: Params, shape: Shape, scoped: Scoped
+    request: Request, actor: Actor, parts: Parts, params: Params, shape: Shape, scoped: Scoped
 ) -> Response:
     """Return the rows that were asked for, all without a `limit`; X-Total-Count is how many match.
 
-    Raise Refused: 400, 404, and 503 if too many long lists are being read.
+    A list as CSV is told to the audit log, as it is taken away. Raise Refused: 400, 404, and 503 if too many
+    long lists are being read.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(snapshot(parts.read_engine))
@@ -118,17 +121,36 @@ async def list_answer(
         asked = read_list(params, shape, request.headers.get("accept", ""))
         counted = select(func.count()).select_from(shape.source).where(*scope, *asked.part.conditions)
         total = await session.scalar(counted) or 0  # without offset and limit
+        is_csv = asked.format == "csv"
+        customer = await _customer_of(session, request, actor) if is_csv else None
         pieces = _pieces(session, shape, asked, scope)
         headers = {"X-Total-Count": str(total), "Vary": "Accept"}
         first, is_all = await anext(pieces)
+        if not is_all and parts.streams.locked():
+            raise unavailable()
+        if is_csv:
+            parts.notes.export(actor.columns(), request.url.path, customer, rows=_sent(asked, total))
         if is_all:
             return Response(first, headers=headers, media_type=MEDIA[asked.format])
-        if parts.streams.locked():
-            raise unavailable()
         await stack.enter_async_context(parts.streams)
         content = _rest(first, pieces, stack.pop_all())
         return Streamed(content, headers=headers, media_type=MEDIA[asked.format])
     raise AssertionError("no context of a list swallows exceptions")
+
+
+async def _customer_of(session: AsyncSession, request: Request, actor: Actor) -> str | None:
+    """Return the customer whose rows a list has: that of the domain in the path, else that of the caller."""
+    domain = request.path_params.get("domain")
+    if domain is None:
+        return actor.caller.customer
+    found: str | None = await session.scalar(select(Customer.oid).where(Customer.id == int(domain)))
+    return found
+
+
+def _sent(asked: Asked, total: int) -> int:
+    """Return how many rows a list sends of those that match."""
+    left, limit = max(total - asked.part.offset, 0), asked.part.limit
+    return left if limit is None else min(left, limit)
 
 
 @asynccontextmanager

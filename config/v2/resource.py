@@ -256,15 +256,15 @@ def add_list(
     documented = openapi.rows(shape, filters.parameters if filters else ())
 
     @routes.get("", summary=summary, description=about, openapi_extra=_with_places(routes.prefix, documented))
-    async def list_route(request: Request, caller: CallerDep, params: ParamsDep, parts: PartsDep) -> Response:
+    async def list_route(request: Request, actor: ActorDep, params: ParamsDep, parts: PartsDep) -> Response:
         async def scoped(session: AsyncSession) -> Sequence[ColumnElement[bool]]:
-            path = request.path_params
+            caller, path = actor.caller, request.path_params
             conditions = await scope(session, caller, path)
             if filters is None:
                 return conditions
             return [*conditions, *await filters.conditions(session, caller, path, params, parts)]
 
-        return await list_answer(request, parts, params, shape, scoped)
+        return await list_answer(request, actor, parts, params, shape, scoped)
 
 
 def changes(
@@ -297,7 +297,7 @@ def changes(
 
             async def carried_out(plain: audit.Work) -> Done:
                 shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved, plain.wished
-                return await work(Work(*shared, plain.outbox, at, params))
+                return await work(Work(*shared, plain.outbox, plain.trail, plain.room, at, params))
 
             done = await parts.change(actor, target(at) if target else None, carried_out)
             await parts.changes.publish(done.change)

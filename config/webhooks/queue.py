@@ -17,8 +17,8 @@ from registrar.model import Epoch
 from registrar.store.event_stream import FIRST, order
 
 from .. import clock
+from ..audit.system import by_itself
 from ..leases import LostLease, changed
-from ..operations.audit import by_itself
 from ..tables import AuditLog, Customer, Webhook, WebhookDelivery, WebhookFeed
 from .message import GIVE_UP_SECONDS, retry_seconds
 from .sender import Outcome
@@ -280,8 +280,14 @@ async def disable(session: AsyncSession, id: int, reason: str) -> None:
     """Send nothing more to a webhook, say why, and write that to the audit log."""
     values = {"state": DISABLED, "reason": reason, **asdict(HEALTHY)}
     await session.execute(update(Webhook).where(Webhook.id == id).values(values))
-    oid = await session.scalar(select(Webhook.oid).where(Webhook.id == id))
-    await session.execute(insert(AuditLog), [by_itself(DISABLE, Webhook.__tablename__, str(oid))])
+    found = await session.execute(select(Webhook.oid, Webhook.customer_id).where(Webhook.id == id))
+    told = {"state": DISABLED, "reason": reason}
+    rows = [
+        by_itself(DISABLE, Webhook.__tablename__, oid, customer, changes={"after": told})
+        for oid, customer in found
+    ]
+    if rows:
+        await session.execute(insert(AuditLog), rows)
     await end_waiting(session, id)
 
 

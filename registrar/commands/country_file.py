@@ -3,13 +3,13 @@
 from config import clock
 from registrar.driver import mono
 from registrar.errors import StoreUnavailable
-from registrar.store.country_download import day, fetch, free_files
+from registrar.store.country_download import Fetched, day, fetch, free_files
 
 from .installation import Installation
 
 
-def update(installation: Installation, url: str | None, *, force: bool) -> None:
-    """Fetch a country file, check it, replace the old one, and print what it is.
+def update(installation: Installation, url: str | None, *, force: bool) -> Fetched:
+    """Fetch a country file, check it, replace the old one, print what it is, and return it.
 
     Raise StoreUnavailable with a message of one line.
     """
@@ -24,6 +24,7 @@ def update(installation: Installation, url: str | None, *, force: bool) -> None:
     print(f"built    {day(fetched.facts.built)}")
     print(f"file     {target}")
     print(f"licence  {_licence(fetched.facts.kind)}")
+    return fetched
 
 
 def _licence(kind: str) -> str:

@@ -27,7 +27,7 @@ from .doctor_numbers import check_numbers
 from .doctor_passwords import check_passwords
 from .doctor_phones import check_phones
 from .doctor_states import check_states
-from .doctor_stores import check_database, check_redis, secret_key
+from .doctor_stores import check_database, check_redis, known_keys
 
 VARIABLE: Final = re.compile(r"REGISTRAR_[A-Z0-9_]+")
 PASSWORDS: Final = (re.compile(r"://[^/]*?:(.+)@"), re.compile(r"password=([^&]+)"))
@@ -126,8 +126,8 @@ async def _ports(settings: Settings, directory: Path) -> list[Finding]:
         for name in LISTENERS
         for host, port in getattr(settings, name)
     ]
-    tag_key = derive(secret_key(settings, directory) or "", "to-tags")
-    return await asyncio.gather(*(asyncio.to_thread(check, listener, tag_key) for listener in listeners))
+    tag_keys = [derive(key, "to-tags") for key in known_keys(settings, directory) or [""]]
+    return await asyncio.gather(*(asyncio.to_thread(check, listener, *tag_keys) for listener in listeners))
 
 
 def _open_files() -> Finding:
@@ -139,6 +139,7 @@ def _open_files() -> Finding:
 def _secrets(settings: Settings) -> list[str]:
     """Return the texts that must not be shown, even if an error message contains them; the longest first."""
     values = [settings.secret_key, settings.jwt_secret, settings.turn_secret]
+    values += [settings.secret_key_old, settings.jwt_secret_old]
     found = [value.get_secret_value() for value in values]
     for url in (settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()):
         hidden = [url, *(part for pattern in PASSWORDS for part in pattern.findall(url))]

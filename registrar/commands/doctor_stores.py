@@ -16,9 +16,9 @@ from registrar.doctor import redis as redis_check
 from registrar.errors import ConfigurationError
 from registrar.settings import Settings
 from registrar.store import database, redis_client
-from registrar.store.keyfile import MIN_LENGTH
+from registrar.store.keyfile import MIN_LENGTH, former
+from registrar.store.keyring import fingerprint
 from registrar.store.valkey import socket_url
-from registrar.store.vault import Vault
 
 DATABASE_SECONDS: Final = 8.0
 DATABASE: Final = "database"
@@ -72,28 +72,32 @@ async def _fingerprint(engine: AsyncEngine, settings: Settings, directory: Path)
         stored = await stored_fingerprint(engine)
     except SQLAlchemyError:  # no schema yet: `_schema` has reported it
         stored = None
-    secret = secret_key(settings, directory)
+    held = known_keys(settings, directory)
     if stored is None:
         return ok(DATABASE, "no secret key has marked it yet; the first start does")
-    if secret is None:
+    if not held:
         return fail(DATABASE, "it was made with a secret key that is not here", "bring secret.key back")
-    if Vault(secret).fingerprint != stored:
+    if stored not in map(fingerprint, held):
         return fail(
             DATABASE, "it was made with another secret key", "REGISTRAR_SECRET_KEY, or secret.key of then"
         )
     return ok(DATABASE, "the secret key is the one it was made with")
 
 
-def secret_key(settings: Settings, directory: Path) -> str | None:
-    """Return the secret key, or None if the first start would make one."""
-    given = settings.secret_key.get_secret_value()
-    if given:
-        return given
+def known_keys(settings: Settings, directory: Path) -> list[str]:
+    """Return the secret key and the one that it replaces; empty if the first start would make one."""
+    given = settings.secret_key.get_secret_value(), settings.secret_key_old.get_secret_value()
+    if given[0]:
+        return [one for one in given if one]
+    file = directory / "secret.key"
+    return [text for path in (file, former(file)) if len(text := _text(path)) >= MIN_LENGTH]
+
+
+def _text(path: Path) -> str:
     try:
-        text = (directory / "secret.key").read_text(errors="replace").strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
-        return None
-    return text if len(text) >= MIN_LENGTH else None
+        return ""
 
 
 async def check_redis(settings: Settings, directory: Path) -> list[Finding]:

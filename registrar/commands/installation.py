@@ -15,12 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config import clock
 from config.access import AccessLevel
 from config.database import check_fingerprint, migrate, schema_problem
-from config.settings import SERVICES, ApiSettings, ProvisioningSettings, RedirectAccount
+from config.operations.keys import InUse, Kind, settle
+from config.operations.resealing import any_left
+from config.settings import SERVICES, ApiQuotas, ApiSettings, ProvisioningSettings, RedirectAccount
 from registrar.errors import ConfigurationError
 from registrar.rules.features import ReservedWords, reserved_words
 from registrar.settings import Settings, redirect_accounts
 from registrar.store import certificate, database, redis_client
-from registrar.store.keyfile import data_directory, secret
+from registrar.store.keyfile import data_directory, held
+from registrar.store.keyring import Keyring
 from registrar.store.redis_client import MeasuredRedis
 from registrar.store.valkey import socket_url
 from registrar.store.vault import Vault
@@ -47,8 +50,12 @@ class Installation:
     directory: Path
     database_url: str
     redis_url: str
-    secret_key: str
-    jwt_secret: str
+    secret_keys: Keyring
+    jwt_keys: Keyring
+
+    def keys(self, kind: Kind) -> Keyring:
+        """Return the keys of one kind."""
+        return self.secret_keys if kind == "secret" else self.jwt_keys
 
     @property
     def embedded(self) -> bool:
@@ -104,18 +111,29 @@ class Installation:
             public_host=settings.public_host,
             wss_port=settings.sip_wss[0][1] if settings.sip_wss else None,
             sip_udp=f"{udp[0]}:{udp[1]}",
-            jwt_secret=self.jwt_secret,
+            jwt_secret=self.jwt_keys.secret,
+            jwt_keys=self.jwt_keys,
+            token_days=settings.token_days,
+            quotas=ApiQuotas(
+                phones=settings.customer_phones,
+                logins=settings.customer_logins,
+                webhooks=settings.customer_webhooks,
+                streams=settings.customer_streams,
+                browsers=settings.person_browsers,
+            ),
             secrets_level=AccessLevel[settings.secrets_level],
             wss_listener=settings.sip_wss[0] if settings.sip_wss else None,
             ws_origins=settings.ws_origins,
             cors_origins=settings.cors_origins,
             trusted_proxies=settings.trusted_proxies,
+            spared=settings.limits.exempt,
             turn_urls=settings.turn_urls,
             turn_secret=settings.turn_secret.get_secret_value(),
             turn_ttl_seconds=settings.turn_ttl,
             country_file=self.country_file,
             password_length=settings.password_length,
             call_history_days=settings.call_history_days,
+            audit_days=settings.audit_days,
             webhook_private=settings.webhook_private,
             redirects=tuple(
                 RedirectAccount(one.service, one.url, one.user, one.password.get_secret_value())
@@ -255,9 +273,31 @@ def _located(settings: Settings, directory: Path) -> Installation:
         directory,
         _database_url(settings, directory),
         settings.redis_url.get_secret_value() or socket_url(directory),
-        settings.secret_key.get_secret_value() or secret(directory / "secret.key"),
-        settings.jwt_secret.get_secret_value() or secret(directory / "jwt.key"),
+        Keyring(*held_keys(settings, directory, "secret")),
+        Keyring(*held_keys(settings, directory, "jwt")),
     )
+
+
+def held_keys(settings: Settings, directory: Path, kind: Kind) -> tuple[str, ...]:
+    """Return the key of a kind that the settings or the data directory want, and the one that it replaces.
+
+    Raise OSError if a file cannot be read. A key that is missing is made.
+    """
+    given, old = given_keys(settings, kind)
+    return (given, old) if given else held(key_file(directory, kind))
+
+
+def given_keys(settings: Settings, kind: Kind) -> tuple[str, str]:
+    """Return the key of a kind in the settings and the one that it replaces; empty if there is none."""
+    pair = (settings.secret_key, settings.secret_key_old)
+    if kind == "jwt":
+        pair = (settings.jwt_secret, settings.jwt_secret_old)
+    return pair[0].get_secret_value(), pair[1].get_secret_value()
+
+
+def key_file(directory: Path, kind: Kind) -> Path:
+    """Return where a key is that the settings do not give."""
+    return directory / f"{kind}.key"
 
 
 @dataclass(frozen=True)
@@ -268,6 +308,7 @@ class Stores:
     reader: AsyncEngine
     redis: MeasuredRedis
     vault: Vault
+    in_use: InUse
 
 
 @asynccontextmanager
@@ -276,17 +317,18 @@ async def opened(installation: Installation, *, upgrade: bool) -> AsyncIterator[
     writer = database.connect(installation.database_url)
     reader = database.connect(installation.database_url, read_only=True)
     redis = redis_client.connect_measured(installation.redis_url)
-    vault = Vault(installation.secret_key)
+    vault = Vault(installation.secret_keys)
     try:
-        await _prepare(writer, vault, upgrade=upgrade or installation.is_sqlite)
-        yield Stores(writer, reader, redis, vault)
+        upgrade = upgrade or installation.is_sqlite
+        in_use = await _prepare(writer, vault, installation.jwt_keys, upgrade=upgrade)
+        yield Stores(writer, reader, redis, vault, in_use)
     finally:
         await redis.aclose()
         await reader.dispose()
         await writer.dispose()
 
 
-async def _prepare(writer: AsyncEngine, vault: Vault, *, upgrade: bool) -> None:
+async def _prepare(writer: AsyncEngine, vault: Vault, jwt: Keyring, *, upgrade: bool) -> InUse:
     try:
         if upgrade:
             await migrate(writer)
@@ -294,6 +336,13 @@ async def _prepare(writer: AsyncEngine, vault: Vault, *, upgrade: bool) -> None:
         if problem is not None:
             raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {problem}")
         await check_fingerprint(writer, vault)
+        found = await settle(writer, vault.keys, jwt)
+        if vault.keys.rotated and len(vault.keys.names) == 1 and await any_left(writer, vault):
+            raise ConfigurationError(
+                "REGISTRAR_SECRET_KEY_OLD: passwords are still sealed with the key of before: give it until "
+                "`registrar keys status` says that it may go"
+            )
+        return found
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise ConfigurationError(f"REGISTRAR_DATABASE_URL: {reason}") from error

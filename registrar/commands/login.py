@@ -10,6 +10,7 @@ from config.access import AccessLevel
 from config.operations.first_login import NewLogin, create_login
 from registrar.errors import ConfigurationError
 
+from .audit import this_command
 from .first_steps import board_line
 from .installation import Installation, opened
 
@@ -41,7 +42,7 @@ async def create(installation: Installation, login: NewLogin, *, show: bool) -> 
     Raise ConfigurationError.
     """
     async with opened(installation, upgrade=False) as stores:
-        customer = await create_login(stores.writer, installation.api(), stores.vault, login)
+        customer = await create_login(stores.writer, installation.api(), stores.vault, login, this_command())
     print(f"login     {login.email}, {login.level.name} of {customer}")
     if show:
         print(f"password  {login.password}   (shown only now)")

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
@@ -19,11 +20,12 @@ from config import clock
 from config.app import create_app
 from config.chores import Chores
 from config.deps import Parts
+from config.guard import Guard, Managed
 from config.health import Readiness
 from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
 from config.places import HttpLimits, Places
-from config.provisioning.build import phone_files
+from config.provisioning.build import limiter_of, phone_files
 from config.provisioning.serve import PhoneFiles
 from config.server import HttpServer
 from config.settings import ApiSettings, ProvisioningSettings
@@ -36,8 +38,9 @@ from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
+from registrar.rules.quotas import Quotas
 from registrar.settings import Settings
-from registrar.store import redis_client
+from registrar.store import redis_client, wall_clock
 from registrar.store.measured import measure
 from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
@@ -45,6 +48,7 @@ from registrar.transport.tls import ServerTls
 
 from .first_steps import print_demo, print_first_steps
 from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
+from .key_watch import Again, KeyWatch
 from .served_certificate import concerns, served_certificate
 from .side import Side
 
@@ -62,7 +66,9 @@ Ready = Callable[[], Awaitable[Readiness]]
 log = logging.getLogger("registrar")
 
 
-async def run(installation: Installation, side: Side, lines: RequestLines, *, demo: bool) -> None:
+async def run(
+    installation: Installation, side: Side, lines: RequestLines, again: Again, *, demo: bool
+) -> None:
     """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
     Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
@@ -78,26 +84,36 @@ async def run(installation: Installation, side: Side, lines: RequestLines, *, de
         opened(installation, upgrade=False) as stores,
         served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
     ):
+        await wall_clock.ask(stores.redis, wall_clock.wall_clock)
         metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
         _measure(stores, metrics)
+        watch = KeyWatch(installation, stores, metrics, again, seals=side is not Side.SIP)
         sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
         ready = _readiness(stores, sip, tls)
         places = _places(installation.settings, metrics)
         servers: list[HttpServer] = []
+        pages: FastAPI | None = None
         jobs: list[Callable[[asyncio.Event], Coroutine[object, object, None]]] = []
         if side is not Side.SIP:
             api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
             pages = _http_app(api, stores, metrics, ready, tried)
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
-            jobs = [parts.hub.run, Chores(parts).run, parts.deliverer.run, parts.redirector.run]
+            jobs = [
+                parts.hub.run,
+                Chores(parts).run,
+                parts.deliverer.run,
+                parts.redirector.run,
+                parts.chainer.run,
+            ]
             servers += _phone_servers(installation, parts, stores, metrics, tls)
-        if sip is not None and installation.settings.sip_http:
-            servers.append(_sip_pages(installation.settings, ready, metrics, places))
+        servers += _monitoring_servers(installation, stores, ready, metrics, places, pages, sip)
         async with asyncio.TaskGroup() as tasks:
             running = []
+            tasks.create_task(watch.run(stop))
+            tasks.create_task(wall_clock.keep_time(stores.redis, wall_clock.wall_clock, stop))
             if sip is not None:
                 running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:
@@ -144,10 +160,24 @@ def _share(settings: Settings) -> int:
     return places // 2 if settings.serves_phones else places
 
 
-def _sip_pages(settings: Settings, ready: Ready, metrics: Metrics, places: Places) -> HttpServer:
-    """Return the server of the health and the metrics of the SIP side."""
-    pages = monitoring_app(ready, metrics, settings.trusted_proxies)
-    return HttpServer(settings.sip_http, pages, places, setting="SIP_HTTP")
+def _monitoring_servers(
+    installation: Installation,
+    stores: Stores,
+    ready: Ready,
+    metrics: Metrics,
+    places: Places,
+    pages: FastAPI | None,
+    sip: SipSide | None,
+) -> list[HttpServer]:
+    """Return the servers for monitoring: that of the SIP side alone, and the one that wants no token."""
+    settings, servers = installation.settings, []
+    guard = Guard(stores.reader, installation.jwt_keys, settings.trusted_proxies)
+    shown = monitoring_app(ready, metrics, settings.trusted_proxies, guard)
+    if sip is not None and settings.sip_http:
+        servers.append(HttpServer(settings.sip_http, shown, places, setting="SIP_HTTP"))
+    if settings.management:
+        servers.append(HttpServer(settings.management, Managed(pages or shown), places, setting="MANAGEMENT"))
+    return servers
 
 
 def _http_servers(
@@ -168,6 +198,7 @@ def _phone_servers(
         return []
     places = Places(clock.mono_now, HttpLimits(total=_share(settings)), settings.trusted_proxies)
     served, servers = parts.settings.provisioning, []
+    guesses = limiter_of(served, stores.redis, metrics)
 
     def pages(provisioning: ProvisioningSettings) -> PhoneFiles:
         return phone_files(
@@ -180,6 +211,7 @@ def _phone_servers(
             parts.origins,
             metrics,
             settings.trusted_proxies,
+            guesses,
         )
 
     modern = pages(served)
@@ -211,7 +243,7 @@ def _sip_side(
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
     return SipSide(
-        _sip_settings(installation),
+        _sip_settings(installation, stores.in_use.media_sessions),
         redis,
         stores.reader,
         stores.writer,
@@ -219,11 +251,11 @@ def _sip_side(
         metrics,
         lines,
         tried,
-        tls.context if tls is not None else None,
+        tls,
     )
 
 
-def _sip_settings(installation: Installation) -> SipSettings:
+def _sip_settings(installation: Installation, media_sessions: str) -> SipSettings:
     """Return the settings of the SIP side."""
     settings = installation.settings
     return SipSettings(
@@ -233,18 +265,23 @@ def _sip_settings(installation: Installation) -> SipSettings:
             tls=settings.sip_tls,
             ws=settings.sip_ws,
             wss=settings.sip_wss,
+            node=settings.node_tls[0] if settings.node_tls else None,
         ),
         ws_origins=settings.ws_origins,
         domain=settings.domain,
         public_host=settings.public_host,
         digest=settings.digest,
-        secret_key=installation.secret_key,
+        keys=installation.secret_keys,
+        media_sessions=media_sessions,
         geoip_database=installation.country_file,
         trusted_proxies=settings.trusted_proxies,
+        limits=settings.limits.is_on,
+        exempt=settings.limits.exempt,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,
         pbx_cluster=settings.pbx_cluster,
         node=settings.node,
         node_sip=settings.node_sip,
+        node_files=_node_files(settings),
         redis_url=installation.redis_url,
         ping_seconds=settings.ping_seconds,
         ring_seconds=settings.ring_seconds,
@@ -259,6 +296,18 @@ def _sip_settings(installation: Installation) -> SipSettings:
         subscriptions=SubscriptionLimits(
             settings.phone_subscriptions, settings.watchers, settings.node_subscriptions
         ),
+        quotas=Quotas(
+            phone_calls=settings.phone_calls,
+            phone_ringing=settings.phone_ringing,
+            phone_rate=settings.phone_call_rate,
+            extension_calls=settings.extension_calls,
+            extension_rate=settings.extension_call_rate,
+            callee_calls=settings.callee_calls,
+            callee_rate=settings.callee_call_rate,
+            customer_calls=settings.customer_calls,
+            customer_rate=settings.customer_call_rate,
+            transactions=settings.customer_transactions,
+        ),
         alert_info=settings.alert_info,
         wrap_up_seconds=settings.wrap_up_seconds,
         rtpengine=settings.rtpengine,
@@ -266,6 +315,11 @@ def _sip_settings(installation: Installation) -> SipSettings:
         reserved=installation.reserved,
         keeps_history=settings.call_history_days > 0,
     )
+
+
+def _node_files(settings: Settings) -> tuple[Path, Path, Path] | None:
+    files = settings.node_cert, settings.node_key, settings.node_ca
+    return (files[0], files[1], files[2]) if files[0] and files[1] and files[2] else None
 
 
 def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Ready:

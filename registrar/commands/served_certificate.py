@@ -30,7 +30,7 @@ async def served_certificate(installation: Installation, *, wanted: bool) -> Asy
     if not wanted:
         yield None
         return
-    tls = ServerTls(*installation.certificate())
+    tls = ServerTls(*installation.certificate(), legacy=installation.settings.tls_legacy)
     for concern in concerns(tls, clock.epoch_now()):
         log.warning("%s", concern)
     with _quiet_names():

@@ -42,11 +42,11 @@ class Listener:
         return f"{self.kind} {host}:{self.port}"
 
 
-def check(listener: Listener, tag_key: bytes) -> Finding:
+def check(listener: Listener, *tag_keys: bytes) -> Finding:
     """Return whether the listener's address can be bound, as `serve` would do it, or which program holds it.
 
-    `tag_key` is the key of the To tags of this installation's answers, by which a running registrar is
-    recognised.
+    `tag_keys` are the keys of the To tags of this installation's answers, by which a running registrar is
+    recognised; more than one while the secret key is replaced.
     """
     if listener.port == 0:
         return ok(WHAT, f"{listener}: the kernel chooses")
@@ -57,7 +57,7 @@ def check(listener: Listener, tag_key: bytes) -> Finding:
             return _unusable(listener, error)
     else:
         return ok(WHAT, f"{listener} is free")
-    if _is_ours(listener, tag_key):
+    if any(_is_ours(listener, key) for key in tag_keys):
         return ok(WHAT, f"{listener} is held by a running registrar")
     return fail(
         WHAT,

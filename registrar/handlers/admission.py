@@ -33,8 +33,8 @@ from registrar.model import (
 )
 from registrar.ports import Clock, Directory, Location
 from registrar.rules import nonces
-from registrar.rules.access import Access, told
-from registrar.rules.auth import Claim, nonce_count
+from registrar.rules.access import WEAK_DIGEST, Access, told
+from registrar.rules.auth import Claim, is_too_weak, nonce_count
 from registrar.rules.register import HEARD, hear, silent_at
 from registrar.rules.update import build_update, noted, refuse
 
@@ -262,10 +262,15 @@ class Gatekeeper:
     def _decision(self, entry: _Entry) -> Decision:
         if entry.claim is not None and not self._is_for_us(entry.claim):
             return Deny("foreign-uri")
+        if entry.claim is not None and is_too_weak(entry.claim, entry.phone):
+            return Deny(WEAK_DIGEST)
         denied = entry.step.denial(entry.phone)
         if denied is not None:
             return denied
-        return self._access.decide(entry.phone, entry.flow.remote_ip, first_contact=entry.step.may_lock)
+        flow = entry.flow
+        return self._access.decide(
+            entry.phone, flow.remote_ip, flow.transport, first_contact=entry.step.may_lock
+        )
 
     async def _refuse(
         self,

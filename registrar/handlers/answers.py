@@ -32,6 +32,12 @@ class Answer:
 BUSY: Final = Answer(
     503, headers=(("Retry-After", str(RETRY_AFTER)),), why="a store of this service does not answer now"
 )
+TOO_MANY: Final = Answer(
+    503, headers=(("Retry-After", str(RETRY_AFTER)),), why="this phone sends more requests than its limit"
+)
+CROWDED: Final = Answer(
+    503, headers=(("Retry-After", str(RETRY_AFTER)),), why="the customer has too many requests under way"
+)
 NO_SUCH_CALL: Final = Answer(481, why="Route: no call or subscription of this service is named")
 NOT_SERVED: Final = Answer(403, why="the phone is gone, or its customer is blocked")
 NOT_FROM_THERE: Final = Answer(403, why="the phone may not connect from this address")

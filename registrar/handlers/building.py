@@ -1,16 +1,18 @@
 """The handlers, built and joined: by the program from its real parts, and by the tests from theirs."""
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from registrar.logs import WrongPasswordLines
 from registrar.metrics import Metrics
-from registrar.model import Binding, Change, Flow, MediaPolicy, Mono, Phone, Process, Snapshot
+from registrar.model import Binding, Change, Flow, IpNetwork, MediaPolicy, Mono, Phone, Process, Snapshot
 from registrar.ports import (
+    BanBook,
     Calls,
     Clock,
+    Deeds,
     DialPlan,
     Directory,
     Guesses,
@@ -22,6 +24,7 @@ from registrar.ports import (
     People,
     Schedule,
     Sightings,
+    Spraying,
     StateIndex,
     Subscriptions,
     Traces,
@@ -32,11 +35,13 @@ from registrar.rules.auth import Authenticator
 from registrar.rules.features import ReservedWords
 from registrar.rules.hosts import OurHosts
 from registrar.rules.notify import Result
+from registrar.rules.quotas import Quotas
 from registrar.rules.tokens import Target, TokenCodec
 
 from .admission import Gatekeeper
 from .calls.bridging import Bridge
 from .calls.calling import Calling
+from .calls.counting import CallCounts
 from .calls.destinations import Destinations
 from .calls.dialogs import Dialogs
 from .calls.following import Followers
@@ -46,6 +51,7 @@ from .calls.hunting import Hunts, Patience
 from .calls.node_relay import NodeRelay
 from .calls.own_dialogs import OwnDialogs
 from .calls.pickup import Pickup, PickupNews
+from .calls.quotas import CallQuotas
 from .calls.reach import Neighbour, Reach
 from .calls.senders import Senders
 from .calls.staff import Staff
@@ -59,6 +65,7 @@ from .events.notifier import Limits, Notifier
 from .events.publishing import Publishing
 from .events.subscribing import Subscribing
 from .events.watching import Watching
+from .limits import Limiter
 from .methods import Services
 from .network import Network
 from .registration.changes import Changes, Rereader
@@ -67,6 +74,7 @@ from .registration.flows import Flows
 from .registration.pings import Pings
 from .registration.register import Registrar
 from .registration.reloads import Reloads
+from .sentry import Sentry
 from .trail import Trail
 
 
@@ -88,6 +96,10 @@ class WholePeople(People, Protocol):
     """Called with a person and the word of each news of it (docs/redis.md)."""
 
 
+class WholeGuesses(Guesses, Spraying, Protocol):
+    """All that handlers ask of the budget of wrong passwords."""
+
+
 class Ways(Protocol):
     """The ways out of this process: its UDP listeners, its connections, and its neighbours."""
 
@@ -95,7 +107,10 @@ class Ways(Protocol):
         """Return the flow of a target on this node, or None if it is gone."""
 
     def node_flow(self, address: str) -> Flow | None:
-        """Return the UDP flow to the `host:port` of another node, or None without one."""
+        """Return the flow to the address of another node, or None without one."""
+
+    def secure_nodes(self) -> Collection[str]:
+        """Return this node, and those to which a request goes over TLS."""
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """Return the flow to a phone from the socket that received its REGISTER; None if it is gone."""
@@ -130,6 +145,10 @@ class Options:
     watch_key: bytes
     """Makes the ids of calls in the documents of lamps; the same on all nodes."""
     subscriptions: Limits
+    quotas: Quotas = field(default_factory=Quotas)
+    automatic_bans: bool = True
+    exempt: tuple[IpNetwork, ...] = ()
+    """Networks that are never banned by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +161,13 @@ class Outside:
     directory: WholeDirectory
     location: WholeLocation
     states: StateIndex
-    guesses: Guesses
+    guesses: WholeGuesses
+    book: BanBook
+    limiter: Limiter
     traces: Traces
     calls: Calls
     history: History
+    deeds: Deeds
     people: WholePeople
     waiting: Waiting
     subscriptions: Subscriptions
@@ -196,6 +218,8 @@ class Handlers:
     node_relay: NodeRelay
     notifier: Notifier
     reloads: Reloads
+    counts: CallCounts
+    quotas: CallQuotas
 
 
 def build(outside: Outside, options: Options) -> Handlers:
@@ -250,11 +274,20 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.authenticator, outside.codec, outside.hosts.is_address, outside.nonce_salt
     )
     trail = Trail(outside.traces, outside.lines, clock, metrics)
+    sentry = Sentry(
+        outside.book,
+        outside.guesses,
+        outside.start_task,
+        clock,
+        bans=options.automatic_bans,
+        exempt=options.exempt,
+    )
     digest_check = DigestCheck(
         outside.authenticator,
         checks,
         directory,
         outside.guesses,
+        sentry,
         trail,
         clock,
         metrics,
@@ -282,7 +315,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.hosts,
         clock,
         process=process,
+        secure_nodes=ways.secure_nodes,
     )
+    counts = CallCounts()
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
     calls = CallTable(
         outside.calls,
@@ -297,8 +332,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.new_id,
         outside.people,
         history,
+        counts,
         process=process,
     )
+    quotas = CallQuotas(options.quotas, counts, clock, mono, metrics, calls.note)
     senders = Senders(location, clock, process)
     destinations = Destinations(directory, location, reach, outside.hosts, clock)
     forwarder = Forwarder(
@@ -316,7 +353,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         mono,
         metrics,
         options.patience,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     outside.people.on_news = lambda person, _what: hunts.news(person)
     followers = Followers(
@@ -327,7 +364,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         outside.start_task,
         metrics,
         seconds=options.patience.no_answer_seconds,
-        node=process.node,
+        secure_nodes=ways.secure_nodes,
     )
     pickup = Pickup(
         directory,
@@ -348,9 +385,10 @@ def build(outside: Outside, options: Options) -> Handlers:
         calls,
         hunts,
         followers,
-        Switches(directory, outside.people),
+        Switches(directory, outside.people, outside.deeds, clock),
         pickup,
         options.reserved,
+        quotas,
         loop_key=options.loop_key,
         alerts=options.alerts,
     )
@@ -412,6 +450,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         dialogs,
         node_relay,
         flows,
+        outside.limiter,
         clock,
         metrics,
     )
@@ -448,4 +487,6 @@ def build(outside: Outside, options: Options) -> Handlers:
         node_relay,
         notifier,
         reloads,
+        counts,
+        quotas,
     )

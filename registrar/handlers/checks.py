@@ -69,11 +69,23 @@ class StatelessChecks:
         return claim if claim is not None else self.challenge(request, flow, row.method, now)
 
     def challenge(
-        self, request: Request, flow: Flow, method: Method, now: Epoch, *, stale: bool = False
+        self,
+        request: Request,
+        flow: Flow,
+        method: Method,
+        now: Epoch,
+        *,
+        stale: bool = False,
+        strict: bool = False,
     ) -> Answer:
-        """Return a 401 or 407 with a new nonce, the same for all users (decision 1; section 22.1)."""
+        """Return a 401 or 407 with a new nonce, the same for all users (decision 1; section 22.1).
+
+        `strict`: SHA-256 alone is offered, because the phone has proved itself by MD5 and may not.
+        """
         realm = self._authenticator.realm(request)
-        values = self._authenticator.challenges(realm, flow.remote_ip, now, self._salt(), stale=stale)
+        values = self._authenticator.challenges(
+            realm, flow.remote_ip, now, self._salt(), stale=stale, strict=strict
+        )
         name = "Proxy-Authenticate" if method.is_proxied else "WWW-Authenticate"
         return Answer(method.challenge, "", tuple([(name, value) for value in values]))
 

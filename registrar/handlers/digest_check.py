@@ -8,18 +8,19 @@ more tries than one node.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Epoch, Mono, Phone, login_name
-from registrar.ports import Clock, Directory, Guesses
+from registrar.ports import Clock, Directory, Guesses, Spraying
 from registrar.rules.auth import Authenticator, Claim
-from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, Guesser, Ledger, Taken, guesser
+from registrar.rules.guesses import FREE, HOLD_SECONDS, MAX_LOGS, PER_MINUTE, Guesser, Ledger, Taken, guesser
 
 from .answers import BUSY, Answer
 from .checks import StatelessChecks
 from .network import ServerRequest
+from .sentry import Sentry
 from .trail import HELD, WRONG, Trail
 from .turns import Turns
 
@@ -31,6 +32,8 @@ It is the same for every cause, so that it does not reveal which usernames exist
 SURE_SECONDS: Final = 86_400.0
 """How long an account takes the fast path before it is noted as good again."""
 MAX_SURE: Final = 250_000
+NEARLY_FULL: Final = PER_MINUTE // 2
+"""With as many wrong passwords for an account, it is asked whether it is good from a source."""
 MAX_LOADED: Final = 64
 """Held sources whose good accounts are in memory."""
 TOO_MANY: Final = "too many wrong passwords"
@@ -38,6 +41,10 @@ Place = tuple[str, str, str]
 """Address, username and realm."""
 UNPAID: Final = Taken()
 """The try was not counted in advance."""
+
+
+class SharedGuesses(Guesses, Spraying, Protocol):
+    """All that is asked of the shared budget."""
 
 
 class DigestCheck:
@@ -48,7 +55,8 @@ class DigestCheck:
         authenticator: Authenticator,
         checks: StatelessChecks,
         directory: Directory,
-        guesses: Guesses,
+        guesses: SharedGuesses,
+        sentry: Sentry,
         trail: Trail,
         clock: Clock,
         metrics: Metrics,
@@ -76,6 +84,7 @@ class DigestCheck:
         self._checks = checks
         self._directory = directory
         self._guesses = guesses
+        self._sentry = sentry
         self._trail = trail
         self._clock = clock
         self._metrics = metrics
@@ -92,18 +101,23 @@ class DigestCheck:
         who = guesser(address, account, self._ipv6_prefix)
         place = (address, credentials.username, credentials.realm)
         taken, right, phone, held = UNPAID, False, None, FREE
-        if self._ledger.is_watched(who.source, self._clock()):
-            held = await self._hold(who, place)
-        if not held:
-            try:
+        try:
+            if self._ledger.is_watched(who.source, self._clock()):
+                held = await self._hold(who, place)
+            if not held and who.mark in self._ledger.sprayed:
+                held = await self._sprayed(who, place)
+            if not held:
                 phone = await self._directory.find(credentials.username, credentials.realm)
-            except StoreUnavailable:
-                incoming.reply(BUSY)
-                return None
+        except StoreUnavailable:
+            incoming.reply(BUSY)
+            return None
+        if not held:
             taken, right = await self._check(claim, incoming.request.method, who, place, phone)
             held = max(taken.account_held_until, taken.source_held_until)
         if held:
             self._shake(who, place)
+            if self._ledger.source_held_until(who.source, self._clock()):
+                self._sentry.insisted(who.source)
             await self._refuse(incoming, account, held)
             return None
         if not right:
@@ -124,11 +138,20 @@ class DigestCheck:
             await self._turns.take(who.source)
         try:
             taken = await self._take(who, place)
-            if taken.is_held(self._clock()):
+            now = self._clock()
+            if taken.is_held(now):
                 return taken, False
+            if who.mark in self._ledger.sprayed and not self._is_own(who, place, taken, now):
+                full = self._ledger.sprayed_until(who.mark, now)
+                if full:
+                    self._give_back(who, taken)
+                    return Taken(account_held_until=full), False
             right = self._authenticator.proves(claim, method, phone) and phone is not None
             if right:
                 self._right(who, place, taken)
+            elif not self._is_own(who, place, taken, now):
+                self._ledger.spray(who.mark, now)
+                self._guesses.tried(who.mark)
             return taken, right
         finally:
             if waits:
@@ -137,6 +160,33 @@ class DigestCheck:
     def hear(self, key: str | Guesser, until: Epoch) -> None:
         """Note a hold that another process has begun."""
         self._ledger.tell(key, until)
+
+    def hear_try(self, mark: str) -> None:
+        """Note a wrong password for an account where it is not good, at another process."""
+        self._ledger.spray(mark, self._clock())
+
+    def free(self, source: str, mark: str) -> None:
+        """Give a source, or an account from it if there is a mark, a new budget: its ban was lifted."""
+        self._ledger.free(Guesser(source, mark) if mark else source)
+        self._loaded.pop(source, None)
+        self._sentry.forget(source)
+
+    async def _sprayed(self, who: Guesser, place: Place) -> Epoch:
+        """Return until when an account is held because of many sources; 0: not, or not from this one.
+
+        Raise StoreUnavailable if it is held elsewhere, and whether it is good here cannot be read.
+        """
+        now = self._clock()
+        if self._ledger.sprays(who.mark, now) < NEARLY_FULL or self._is_good(who, place, now):
+            return FREE
+        try:
+            if await self._guesses.is_good(who):
+                self._stays_good(who)
+                return FREE
+        except StoreUnavailable:
+            if self._ledger.sprayed_until(who.mark, now):
+                raise  # it may be good here: a 403 would be a lie, after which phones stop trying
+        return self._ledger.sprayed_until(who.mark, now)
 
     async def _hold(self, who: Guesser, place: Place) -> Epoch:
         """Return until when nothing is checked, before the account is looked up; 0: it may be checked."""
@@ -156,6 +206,9 @@ class DigestCheck:
 
     def _is_good(self, who: Guesser, place: Place, now: Epoch) -> bool:
         return place in self.sure or self._shaken.get(who, FREE) > now
+
+    def _is_own(self, who: Guesser, place: Place, taken: Taken, now: Epoch) -> bool:
+        return taken.good or self._is_good(who, place, now)
 
     async def _take(self, who: Guesser, place: Place) -> Taken:
         """Count a try of a watched source, and return the answer of the budget.
@@ -201,10 +254,8 @@ class DigestCheck:
 
     def _right(self, who: Guesser, place: Place, taken: Taken) -> None:
         now = self._clock()
-        if taken.entry:
-            self._guesses.give_back(who, taken)
-        if taken.at:
-            self._ledger.remove(who, taken.at)
+        if taken is not UNPAID:
+            self._give_back(who, taken)
         self._guesses.good(who)
         if self._ledger.is_suspect(who, now):
             self._stays_good(who)
@@ -216,6 +267,12 @@ class DigestCheck:
         self.sure[place] = now + SURE_SECONDS
         if len(self.sure) > MAX_SURE:
             del self.sure[next(iter(self.sure))]
+
+    def _give_back(self, who: Guesser, taken: Taken) -> None:
+        if taken.entry:
+            self._guesses.give_back(who, taken)
+        if taken.at:
+            self._ledger.remove(who, taken.at)
 
     async def _wrong(
         self,
@@ -232,10 +289,22 @@ class DigestCheck:
         if taken is UNPAID:
             await self._count(who, now)
         self._trail.note(incoming.request, incoming.flow, account, phone, WRONG)
+        self._sentry.wrong(who)
         await self._until(Mono(incoming.started + FAILED_SECONDS))
+        self._record(who, phone)
         incoming.reply(
             self._checks.challenge(incoming.request, incoming.flow, incoming.method, self._clock())
         )
+
+    def _record(self, who: Guesser, phone: Phone | None) -> None:
+        """Record the holds that this wrong password has begun, here or in the shared budget."""
+        now = self._clock()
+        account = self._ledger.held_until(who, now, good=True)
+        if account:
+            self._sentry.held(who, phone, account)
+        source = self._ledger.source_held_until(who.source, now)
+        if source:
+            self._sentry.source_held(who.source, source)
 
     def _shake(self, who: Guesser, place: Place) -> None:
         """Take an account off the fast path, which ignores holds; the account stays good."""

@@ -1,18 +1,23 @@
 """From the stateless checks to the service: authenticate the sender, admit the phone, serve the request."""
 
+from dataclasses import replace
+
 from registrar.errors import StoreUnavailable
 from registrar.metrics import Metrics
 from registrar.model import Phone
 from registrar.ports import Clock, Directory
+from registrar.rules.access import WEAK_DIGEST
 from registrar.rules.auth import Authenticator, Claim
 from registrar.rules.tokens import RelayPermit, RouteToken, SubscriptionToken
+from registrar.transaction import ShareFull
 
-from .admission import Admitted, Challenge, Gatekeeper, Noted, Step
-from .answers import BUSY, NOT_ITS_PHONE
+from .admission import Admitted, Challenge, Gatekeeper, Noted, Refused, Step
+from .answers import BUSY, NOT_ITS_PHONE, TOO_MANY, Answer
 from .calls.dialogs import Dialogs
 from .calls.node_relay import NodeRelay
 from .checks import StatelessChecks, Verdict
 from .digest_check import DigestCheck
+from .limits import Limiter
 from .methods import Services, inside, outside
 from .network import ServerRequest
 from .registration.flows import Flows
@@ -32,6 +37,7 @@ class Dispatch:
         dialogs: Dialogs,
         node_relay: NodeRelay,
         flows: Flows,
+        limiter: Limiter,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -44,6 +50,7 @@ class Dispatch:
         self._dialogs = dialogs
         self._node_relay = node_relay
         self._flows = flows
+        self._limiter = limiter
         self._clock = clock
         self._metrics = metrics
 
@@ -125,7 +132,12 @@ class Dispatch:
 
     async def _admit(self, request: ServerRequest, phone: Phone, claim: Claim, step: Step) -> Phone | None:
         """Return the phone whose request must be served, or None if nothing more is to be done."""
-        if not request.accept():
+        if not self._limiter.authenticated(
+            request.flow, phone.id
+        ) and not self._services.calling.is_emergency(request):
+            request.reply(TOO_MANY)
+            return None
+        if not self._accepts(request, phone):
             return None
         request.phone = phone
         self._flows.authenticated(request.flow, phone)
@@ -139,8 +151,29 @@ class Dispatch:
             return admission.phone if isinstance(admission, Admitted) else None
         if self._services.calling.is_emergency(request):
             return phone
+        if isinstance(admission, Refused) and admission.reason == WEAK_DIGEST:
+            answer = self._stronger(request, answer)
         request.reply(answer)
         return None
+
+    def _accepts(self, request: ServerRequest, phone: Phone) -> bool:
+        """Make the transaction, which counts for the customer; that of an emergency call does not.
+
+        Raises TableFull.
+        """
+        try:
+            return request.accept(phone)
+        except ShareFull:
+            if not self._services.calling.is_emergency(request):
+                raise
+            return request.accept()
+
+    def _stronger(self, request: ServerRequest, refused: Answer) -> Answer:
+        """Return the challenge that offers SHA-256 alone, with the words of the refusal."""
+        challenge = self._checks.challenge(
+            request.request, request.flow, request.method, self._clock(), strict=True
+        )
+        return replace(challenge, why=refused.why)
 
     def _challenge(self, request: ServerRequest, *, stale: bool) -> None:
         self._metrics.auth("stale" if stale else "challenge")

@@ -24,10 +24,12 @@ class ClientTransactionUser(Protocol):
 class Network(Protocol):
     """The part of the driver that sends messages."""
 
-    def request(self, request: Request, flow: Flow, user: ClientTransactionUser | None) -> Key:
+    def request(
+        self, request: Request, flow: Flow, user: ClientTransactionUser | None, customer: str = ""
+    ) -> Key:
         """Send a request in a client transaction, and return its key. Raises TableFull.
 
-        `user` is told about the responses; None: nothing is told.
+        `user` is told about the responses; None: nothing is told. The transaction is one of `customer`.
         """
 
     def send(self, message: Request | Response, flow: Flow) -> None:
@@ -71,9 +73,10 @@ class ServerRequest(Protocol):
     started: Mono
     """When the work on it began."""
 
-    def accept(self) -> bool:
+    def accept(self, phone: Phone | None = None) -> bool:
         """Make the server transaction unless it exists, and return True.
 
+        It is one of the customer of `phone`. Raises TableFull if that, or all together, has too many.
         Return False if a duplicate of this request is being served: then send no answer.
         """
 

@@ -6,11 +6,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_netw
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Allow, Decision, Deny, IpMode, IpNetwork, Phone
+from registrar.model import Allow, Decision, Deny, Flow, IpMode, IpNetwork, Phone
+
+from .routing import SECURE
 
 _MAPPED_BITS = 96
 
+WEAK_DIGEST: Final = "weak-digest"
 TOLD: Final[Mapping[str, str]] = {
+    "banned": "this phone is banned, from {ip} or from everywhere",
     "customer-inactive": "the customer of this phone is not active",
     "other-cluster": "this phone belongs to another PBX cluster",
     "untrusted-network": "{ip} is in none of the trusted networks of this phone's customer",
@@ -23,6 +27,9 @@ TOLD: Final[Mapping[str, str]] = {
     "foreign-uri": "the digest is right, but its uri names another host than this service",
     "no-extension": "this phone has no extension, so it neither calls nor is called",
     "edge-proxy": "Path: a proxy that stays between a phone and this service is not supported; go without it",
+    "not-secure": "this phone may be used over TLS or WSS only: change its transport",
+    WEAK_DIGEST: "this phone must prove its password by SHA-256, and has used MD5",
+    "networks-missing": "users of this customer must come from a trusted network, and it has none",
     "too-many-contacts": "Contact: a REGISTER names more contacts than a phone may have",
 }
 """Reason of a Deny -> text of the Warning that the phone gets; one row for each reason."""
@@ -38,23 +45,34 @@ class Access:
         proxies: Sequence[IpNetwork] = (),
         ipv6_prefix: int = 64,
         cluster: int | None = None,
+        banned: Callable[[str, str], bool] | None = None,
     ) -> None:
-        """Store the settings; `country` returns the country of an address (store/geoip.py)."""
+        """Store the settings; `country` returns the country of an address (store/geoip.py).
+
+        `banned` returns whether a phone is banned at an address; None: there are no bans.
+        """
+        self._banned = banned
         self._country = country
         self._proxies = tuple(proxies)
         self._ipv6_prefix = ipv6_prefix
         self._cluster = cluster
 
-    def decide(self, phone: Phone, address: str, *, first_contact: bool) -> Decision:
-        """Return Allow if `phone` may be served from `address`, else a Deny with the reason.
+    def decide(self, phone: Phone, address: str, transport: str, *, first_contact: bool) -> Decision:
+        """Return Allow if `phone` may be served from `address` over `transport`, else a Deny with the reason.
 
         `first_contact` is true if the request would lock an OPEN phone.
         """
+        if self._banned is not None and self._banned(phone.id, address):
+            return Deny("banned")
         if not phone.active:
             return Deny("customer-inactive")
         if self._cluster is not None and phone.cluster != self._cluster:
             return Deny("other-cluster")
+        if phone.terms.tls and transport not in SECURE:
+            return Deny("not-secure")
         if phone.by_domain:
+            if phone.terms.networks and not phone.networks:
+                return Deny("networks-missing")
             return Allow() if is_trusted(phone, address) else Deny("untrusted-network")
         if phone.mode is IpMode.LOCKED:
             same = same_place(phone.address, address, self._ipv6_prefix)
@@ -65,9 +83,9 @@ class Access:
             return Allow()
         return Deny("proxy-address") if self._is_proxy(address) else Allow(lock=True)
 
-    def may_come(self, phone: Phone, address: str) -> bool:
-        """Return whether a phone that has authenticated before may send further requests from `address`."""
-        return isinstance(self.decide(phone, address, first_contact=False), Allow)
+    def may_come(self, phone: Phone, flow: Flow) -> bool:
+        """Return whether a phone that has authenticated before may send further requests by `flow`."""
+        return isinstance(self.decide(phone, flow.remote_ip, flow.transport, first_contact=False), Allow)
 
     def _roaming(self, phone: Phone, address: str) -> Decision:
         try:

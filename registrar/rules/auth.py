@@ -1,6 +1,6 @@
 """Digest authentication: challenges and the check of credentials (RFC 3261 section 22, RFC 7616)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -36,17 +36,25 @@ class Authenticator:
         service_realm: str,
         serves: Callable[[str], bool],
         is_ours: Callable[[str], bool],
+        requires_sha256: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Store the settings.
 
         `serves` returns whether a host is a SIP domain of a customer, `is_ours` whether it is any name or
-        address of this service.
+        address of this service, `requires_sha256` whether all phones of a realm need SHA-256.
         """
+        self._requires_sha256 = requires_sha256
         self._key = key
+        self._keys: tuple[bytes, ...] = (key,)
         self._algorithms = algorithms
         self._service_realm = service_realm
         self._serves = serves
         self.is_ours = is_ours
+
+    def rekey(self, keys: Sequence[bytes]) -> None:
+        """Issue nonces with the first of these keys from now on, and accept those of all of them."""
+        self._keys = tuple(keys)
+        self._key = self._keys[0]
 
     def realm(self, request: Request) -> str:
         """Return the realm to challenge with (decision 1).
@@ -65,11 +73,16 @@ class Authenticator:
         return self._service_realm
 
     def challenges(
-        self, realm: str, address: str, now: Epoch, salt: bytes, *, stale: bool = False
+        self, realm: str, address: str, now: Epoch, salt: bytes, *, stale: bool = False, strict: bool = False
     ) -> list[str]:
-        """Return the values of the WWW-Authenticate headers for a request from `address`."""
+        """Return the values of the WWW-Authenticate headers for a request from `address`.
+
+        `strict`: SHA-256 alone is offered, as it always is in a realm that requires it. The realm decides for
+        everyone who asks, so a challenge does not tell which names exist.
+        """
         nonce = nonces.issue(self._key, now, salt, address, realm)
-        return [challenge(realm, nonce, algorithm, stale=stale) for algorithm in self._algorithms]
+        algorithms = (SHA256,) if strict or self._requires_sha256(realm) else self._algorithms
+        return [challenge(realm, nonce, algorithm, stale=stale) for algorithm in algorithms]
 
     def claim(self, request: Request, address: str) -> Claim | None:
         """Return the first credentials with one of our realms and one of our nonces, or None.
@@ -80,9 +93,10 @@ class Authenticator:
             realm = credentials.realm
             if realm != self._service_realm and not self._serves(realm):
                 continue
-            nonce = nonces.read(self._key, credentials.nonce, address, realm)
-            if nonce is not None:
-                return Claim(credentials, nonce)
+            for key in self._keys:
+                nonce = nonces.read(key, credentials.nonce, address, realm)
+                if nonce is not None:
+                    return Claim(credentials, nonce)
         return None
 
     def proves(self, claim: Claim, method: str, phone: Phone | None) -> bool:
@@ -91,7 +105,7 @@ class Authenticator:
         An unknown phone takes the same work as a known one.
         """
         credentials = claim.credentials
-        if credentials.algorithm not in self._algorithms or credentials.qop.lower() not in ("", "auth"):
+        if not self._takes(credentials, phone) or credentials.qop.lower() not in ("", "auth"):
             return False
         password = phone.password if phone is not None else ""
         key = ha1(credentials.username, credentials.realm, password or DUMMY_PASSWORD, credentials.algorithm)
@@ -101,6 +115,18 @@ class Authenticator:
             credentials.response.encode("utf-8", "replace"),
         )
         return right and bool(password or stored)
+
+    def _takes(self, credentials: Credentials, phone: Phone | None) -> bool:
+        """Return whether the digest may be checked: its algorithm was offered, or is required.
+
+        A right digest of MD5 is told from a wrong one also if it does not count (see is_too_weak): a phone
+        with an old setting is not someone who guesses.
+        """
+        algorithm = credentials.algorithm
+        if algorithm in self._algorithms:
+            return True
+        asked = self._requires_sha256(credentials.realm) or (phone is not None and phone.terms.sha256)
+        return algorithm == SHA256 and asked
 
     def is_for_us(self, claim: Claim) -> bool:
         """Return whether the digest's uri names this service.
@@ -123,6 +149,11 @@ def _stored_key(phone: Phone, credentials: Credentials) -> str:
     if (phone.username, phone.domain) != (credentials.username, credentials.realm):
         return ""
     return phone.ha1_md5 if credentials.algorithm == MD5 else phone.ha1_sha256
+
+
+def is_too_weak(claim: Claim, phone: Phone) -> bool:
+    """Return whether the phone must prove itself by SHA-256, and has used MD5."""
+    return phone.terms.sha256 and claim.credentials.algorithm != SHA256
 
 
 def nonce_count(claim: Claim) -> int:

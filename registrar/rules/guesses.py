@@ -8,6 +8,11 @@ a time is allowed, until old entries have left the window.
 
 An account that has proved its password from a source is good there for `GOOD_SECONDS`. The hold of the source
 does not apply to a good account; the hold of its own log does.
+
+Many sources may try one account, each a few times. So an account also has a log of its own, for wrong
+passwords from sources where it is not good. If that is full, it is held there until an entry is
+`SPRAY_SECONDS` old. It is never held for this where it is good. This log is in memory alone: nodes tell each
+other of its entries, so that names that do not exist have one like all others, and the store does not grow.
 """
 
 from collections import deque
@@ -22,6 +27,13 @@ PER_ACCOUNT: Final = 10
 PER_SOURCE: Final = 60
 WINDOW_SECONDS: Final = 600
 HOLD_SECONDS: Final = 300
+PER_MINUTE: Final = 50
+"""Wrong passwords for one account within SPRAY_SECONDS, from all sources where it is not good.
+
+Nodes tell each other of each one. Those that cross on the way are more by one for each node, so this number
+stays below 60.
+"""
+SPRAY_SECONDS: Final = 60
 GOOD_SECONDS: Final = 30 * 86_400
 MAX_GOOD: Final = 10_000
 """Maximum number of good accounts per source; those unseen for longest are forgotten first."""
@@ -78,6 +90,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self._logs: dict[str | Guesser, Log] = {}
+        self.sprayed: dict[str, Log] = {}
+        """Mark of an account -> its newest wrong passwords from sources where it is not good.
+
+        It is public only for `handlers.digest_check`: most accounts are not in it, and a call costs more.
+        """
         self._told: dict[str | Guesser, Epoch] = {}
         """Holds that other processes have begun, and their ends."""
         self._watched: dict[str, Epoch] = {}
@@ -111,6 +128,32 @@ class Ledger:
             log = self._logs.get(key)
             if log is not None and at in log:
                 log.remove(at)
+
+    def spray(self, mark: str, now: Epoch) -> None:
+        """Count a wrong password for an account where it is not good, here or at another node."""
+        log = self.sprayed.pop(mark, None) or deque(maxlen=PER_MINUTE)
+        log.append(now)
+        _keep(self.sprayed, mark, log)
+
+    def sprays(self, mark: str, now: Epoch) -> int:
+        """Return how many wrong passwords for an account came in the last SPRAY_SECONDS."""
+        log = self.sprayed.get(mark)
+        while log and log[0] <= now - SPRAY_SECONDS:
+            log.popleft()
+        return len(log) if log else 0
+
+    def sprayed_until(self, mark: str, now: Epoch) -> Epoch:
+        """Return until when an account is held where it is not good; 0 if it is not."""
+        if self.sprays(mark, now) < PER_MINUTE:
+            return FREE
+        return Epoch(self.sprayed[mark][0] + SPRAY_SECONDS)
+
+    def free(self, key: str | Guesser) -> None:
+        """Forget the wrong passwords and the hold of a source, or of an account from a source."""
+        self._logs.pop(key, None)
+        self._told.pop(key, None)
+        if isinstance(key, str):
+            self._watched.pop(key, None)
 
     def tell(self, key: str | Guesser, until: Epoch) -> None:
         """Note a hold that another process has begun, of a source or of an account from a source."""

@@ -118,8 +118,7 @@ def read(request: Request) -> Registration | Rejected:
     if "path" in request.headers:
         return Rejected(403, "Path Not Supported", why=TOLD["edge-proxy"], label="edge-proxy")
     if request.crowded:
-        why = f"Contact: {request.contact_count} contacts, and a phone may have {MAX_CONTACTS}"
-        return Rejected(403, "Too Many Contacts", why=why, label="too-many-contacts")
+        return _too_many(request.contact_count, MAX_CONTACTS)
     contacts = []
     outbound = supports_outbound(request)
     for address in request.contacts:
@@ -139,13 +138,16 @@ def register(
     origin: Origin,
     now: Epoch,
     is_dead: Callable[[Binding], bool] = nothing_is_dead,
+    most: int = MAX_CONTACTS,
 ) -> Outcome:
     """Return the outcome of `asked` on the bindings `before`: all its changes are made, or none.
 
     `is_dead` returns whether the connection of a binding is known to be closed. Such a binding is removed
-    first if there are more than `MAX_CONTACTS`.
+    first if there are more than `most`.
     """
     live = before.live(now)
+    if most < MAX_CONTACTS and len([contact for contact in asked.contacts if contact.expires]) > most:
+        return _too_many(len(asked.contacts), most)
     if asked.wildcard:
         return _remove_all(before, live, asked, now)
     made: list[Binding] = []
@@ -169,10 +171,15 @@ def register(
             )
     others = [binding for index, binding in enumerate(live) if index not in removed]
     others = _heard_from(others, origin, now, events)
-    kept, evicted = _capped(others, len(made), is_dead)
+    kept, evicted = _capped(others, len(made), is_dead, most)
     events.extend(_ended(binding, EventKind.LOST, "too-many-contacts", now) for binding in evicted)
     touched = frozenset(binding.contact for binding in made)
     return Accepted((*made, *kept), tuple(events), touched)
+
+
+def _too_many(count: int, most: int) -> Rejected:
+    why = f"Contact: {count} contacts, and a phone may have {most}"
+    return Rejected(403, "Too Many Contacts", why=why, label="too-many-contacts")
 
 
 def expire(before: Snapshot, now: Epoch) -> Accepted:
@@ -423,9 +430,9 @@ def _remove_all(before: Snapshot, live: tuple[Binding, ...], asked: Registration
 
 
 def _capped(
-    others: list[Binding], made: int, is_dead: Callable[[Binding], bool]
+    others: list[Binding], made: int, is_dead: Callable[[Binding], bool], most: int
 ) -> tuple[list[Binding], list[Binding]]:
-    """Return the bindings that are kept and those that exceed `MAX_CONTACTS`; `made` are already counted.
+    """Return the bindings that are kept and those that exceed `most`; `made` are already counted.
 
     Bindings on closed connections are removed first, then silent ones, then those refreshed longest ago. A
     binding of this request is never removed.
@@ -433,7 +440,7 @@ def _capped(
     newest_first = sorted(
         others, key=lambda binding: (is_dead(binding), binding.silent_since > 0, -binding.refreshed_at)
     )
-    room = MAX_CONTACTS - made
+    room = most - made
     return newest_first[:room], newest_first[room:]
 
 

@@ -4,7 +4,7 @@ Later features (groups, queues, trunks, forwarding) are further kinds of target 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from registrar.model import Binding, Epoch, Flow, Process, Snapshot
@@ -67,15 +67,15 @@ def _is_same_device(one: Target, other: Target) -> bool:
     return is_same_flow(one, other)
 
 
-def allowed(rows: list[list[Target]], node: str, *, is_secure: bool) -> list[list[Target]]:
+def allowed(rows: list[list[Target]], nodes: Collection[str], *, is_secure: bool) -> list[list[Target]]:
     """Return the devices with only their allowed flows; a device without one is left out.
 
     If `is_secure` is true, the request is for a `sips:` URI. Otherwise only flows of a phone with a `sips:`
-    Contact are restricted. The flow must be on this node, as there is no TLS between nodes.
+    Contact are restricted. The flow must be on one of `nodes`: this node, and those that it reaches over TLS.
     """
     kept = []
     for row in rows:
-        ways = [target for target in row if is_allowed(target, node, is_secure=is_secure)]
+        ways = [target for target in row if is_allowed(target, nodes, is_secure=is_secure)]
         if ways:
             kept.append(ways)
     return kept
@@ -86,11 +86,11 @@ def is_sips(uri: str) -> bool:
     return uri[:5].lower() == SIPS
 
 
-def is_allowed(target: Target, node: str, *, is_secure: bool) -> bool:
-    """Return whether a request may be sent to this target (RFC 3261 section 26.2.2)."""
+def is_allowed(target: Target, nodes: Collection[str], *, is_secure: bool) -> bool:
+    """Return whether a request may be sent to this target (RFC 3261 section 26.2.2). See `allowed`."""
     if not is_secure and not is_sips(target.contact):
         return True
-    return target.transport in SECURE and target.node == node
+    return target.transport in SECURE and target.node in nodes
 
 
 def same_device(rows: list[list[Target]], named: Named) -> list[list[Target]]:

@@ -64,6 +64,14 @@ def leg_kind(sdp: bytes) -> LegKind | None:
     return LegKind.SRTP if not _SECURE.isdisjoint(protocols) else LegKind.PLAIN
 
 
+def is_encrypted(sdp: bytes) -> bool:
+    """Return whether each stream that is not refused has encrypted media, by SDES or DTLS."""
+    _, media = _sections(sdp)
+    used = [section[0].split() for section in media if _port(section) != _REJECTED]
+    protocols = [words[2].upper() if len(words) > 2 else b"" for words in used]
+    return all(protocol in _SECURE or _DTLS.match(protocol) for protocol in protocols)
+
+
 def media_address(sdp: bytes) -> str:
     """Return the address for the first stream that is not refused; empty if there is none.
 

@@ -15,6 +15,8 @@ REFUSED_AS = {
     "no-country-file": Reason.IP_REJECTED,
     "proxy-address": Reason.IP_REJECTED,
     "untrusted-network": Reason.IP_REJECTED,
+    "networks-missing": Reason.IP_REJECTED,
+    "not-secure": Reason.IP_REJECTED,
     "customer-inactive": Reason.REVOKED,
 }
 """Refusal -> the reason why an offline phone stays offline; any other refusal is only recorded."""
@@ -69,7 +71,7 @@ def live_status(fields: Mapping[str, str], leases: Mapping[str, str], now: Epoch
     expires_at = _int(fields, "expiresAt") or 0
     said_online = fields.get("online") == "1"
     expired = expires_at <= now
-    lost = _node_is_gone(fields, leases)
+    lost = node_is_gone(fields, leases)
     online = said_online and not expired and not lost
     reason = fields.get("reason") or None
     since = _int(fields, "since")
@@ -160,7 +162,8 @@ def rejected_fields(ip: str, reason: str, now: Epoch, *, online: bool) -> dict[s
     return fields
 
 
-def _node_is_gone(fields: Mapping[str, str], leases: Mapping[str, str]) -> bool:
+def node_is_gone(fields: Mapping[str, str], leases: Mapping[str, str]) -> bool:
+    """Return whether the phone is on a connection of a process that has no lease."""
     node = needed_lease(fields)
     return node is not None and leases.get(node) != fields.get("generation")
 

@@ -13,6 +13,8 @@ the number beside it. If a token belongs to one call, the Call-ID is bound to it
 import base64
 import binascii
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from hashlib import blake2b
@@ -177,16 +179,23 @@ _V = TypeVar("_V")
 
 
 class TokenCodec:
-    """The maker and reader of tokens, with one key that is the same on all nodes."""
+    """The maker and reader of tokens, with keys that are the same on all nodes."""
 
     def __init__(self, key: bytes, relays: str = "") -> None:
         """Set the key; `relays` is the prefix of all media relay session names, before the id of the call."""
         self._cipher = AESSIV(key)
+        self._others: tuple[AESSIV, ...] = ()
         self._relays = relays
         # The same phone is shown to many peers, and a token returns with each request of its call.
         self._shown: dict[Target, str] = {}
         self._read_routes: dict[tuple[str, str], RouteToken] = {}
         self._read_targets: dict[str, Named] = {}
+
+    def rekey(self, keys: Sequence[bytes]) -> None:
+        """Make tokens with the first of these keys from now on, and read those of all of them."""
+        self._cipher, *others = map(AESSIV, keys)
+        self._others = tuple(others)
+        self._shown.clear()  # tokens of the key of before must not be made for longer than it is kept
 
     def target(self, target: Target, salt: bytes = b"") -> str:
         """Return the token of a target, for a URI parameter.
@@ -291,7 +300,13 @@ class TokenCodec:
         try:
             return self._cipher.decrypt(sealed, context)
         except (InvalidTag, ValueError):
-            return None
+            return self._opened_by_others(sealed, context) if self._others else None
+
+    def _opened_by_others(self, sealed: bytes, context: list[bytes]) -> bytes | None:
+        for cipher in self._others:
+            with suppress(InvalidTag, ValueError):
+                return cipher.decrypt(sealed, context)
+        return None
 
 
 def target_of(phone: str, binding: Binding) -> Target:

@@ -8,6 +8,7 @@ PLACEHOLDERS: Final = frozenset(
     {
         "at-least-32-characters-of-your-own-randomness",
         "another-32-characters-of-your-own-randomness",
+        "the-key-of-before-while-it-is-replaced",
         "the-static-auth-secret-of-coturn",
     }
 )

@@ -38,7 +38,7 @@ passed to `vanished`, so that its bindings end.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
@@ -108,7 +108,8 @@ class CachedDirectory:
         """Ids that `reread` did not find -> when that read began, so that no slower read brings one back."""
         self._heard_since = float("-inf")
         """Entries read before this moment may have changed without our hearing of it."""
-        self._domains: frozenset[str] = frozenset()
+        self._domains: Mapping[str, bool] = {}
+        """Domain -> whether it requires SHA-256."""
         self._asked: dict[str, list[asyncio.Future[Phone | None]]] = {}
         """Futures by login that the next SELECT, or the one under way, will resolve."""
         self._waiting: dict[str, int] = {}
@@ -121,6 +122,10 @@ class CachedDirectory:
     def serves(self, domain: str) -> bool:
         """See ports.Directory."""
         return domain in self._domains
+
+    def requires_sha256(self, domain: str) -> bool:
+        """Return whether challenges of this realm offer SHA-256 alone."""
+        return self._domains.get(domain, False)
 
     def peek(self, username: str, realm: str) -> Phone | None:
         """See ports.Directory."""

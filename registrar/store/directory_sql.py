@@ -18,6 +18,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Called, IpMode, IpNetwork, Phone
 from registrar.ports import Column
 from registrar.rules.access import network
+from registrar.rules.terms import parse_terms
 
 from . import callee_sql
 from .vault import Vault
@@ -36,7 +37,7 @@ _NOWHERE: Final = network("255.255.255.255/32")
 _COLUMNS: Final = (
     "id, version, username, domain, password_enc, ha1_md5, ha1_sha256, customer, customer_state, extension, "
     "secret_version, ip_mode, ip_countries, ip_address, ip_policy, networks, pbx_cluster, webrtc, "
-    "instance_id, name, codec_hd, codec_video, person"
+    "instance_id, name, codec_hd, codec_video, person, terms"
 )
 # The tables of the view have an index for each condition: `kind` selects one half of the view.
 _PHONES_BY_NAME: Final = "kind = 'phone' AND username IN"
@@ -65,9 +66,10 @@ _CALLEE: Final = text(callee_sql.DIALLED)
 _WHO_RINGS: Final = {kind: text(statement) for kind, statement in callee_sql.MEMBERS.items()}
 _PICKABLE: Final = text(callee_sql.PICKABLE)
 _MEMBERS: Final = text("SELECT id FROM phone_v1 WHERE customer = :customer")
-_DOMAINS: Final = text("SELECT domain FROM domain_v1")
+_DOMAINS: Final = text("SELECT domain, sha256 FROM domain_v1")
 _LOCK: Final = text(
     "UPDATE sip_phone SET ip_mode='LOCKED', ip_address=:address, version=version+1, "
+    "locked_at=CURRENT_TIMESTAMP, "
     "unlocked_until=NULL, unlock_mode=NULL, unlock_address=NULL "
     "WHERE oid=:phone AND ip_mode='OPEN' AND ip_policy='PHONE'"
 )
@@ -220,12 +222,12 @@ class SqlPhones:
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
-    async def domains(self) -> frozenset[str]:
+    async def domains(self) -> Mapping[str, bool]:
         """See ports.Phones."""
         try:
             async with self._reader.connect() as connection:
                 rows = await connection.execute(_DOMAINS)
-                return frozenset(str(row[0]).lower() for row in rows)
+                return {str(domain).lower(): bool(sha256) for domain, sha256 in rows}
         except FAULTS as error:
             raise StoreUnavailable(f"the database: {type(error).__name__}") from error
 
@@ -233,7 +235,7 @@ class SqlPhones:
         (
             oid, version, username, domain, sealed, ha1_md5, ha1_sha256, customer, state, extension,
             secret_version, mode, countries, address, policy, networks, cluster, webrtc, instance,
-            name, hd_audio, video, person,
+            name, hd_audio, video, person, terms,
         ) = row  # fmt: skip
         by_domain = policy == "DOMAIN"
         return Phone(
@@ -260,6 +262,7 @@ class SqlPhones:
             hd_audio=bool(hd_audio),
             video=bool(video),
             person=person or "",
+            terms=parse_terms(terms),
         )
 
     def _password(self, sealed: str, phone: str) -> str:

@@ -33,6 +33,7 @@ NUMBERS: Final = (
     "talkSeconds",
     "position",
     "waitedSeconds",
+    "until",
 )
 NUMBER: Final = re.compile(r"[0-9]{1,15}")
 """Whole numbers that every reader of JSON can hold."""
@@ -42,7 +43,8 @@ NAMES: Final = (
     *(str(kind) for kind in EventKind),
     *("call-started", "call-answered", "call-changed", "call-ended"),
     *("queue-joined", "queue-offered", "queue-answered", "queue-left"),
-    *("queue-logged-in", "queue-logged-out", "dnd", "forwarded", "emergency-call"),
+    *("queue-logged-in", "queue-logged-out", "dnd", "forwarded", "emergency-call", "audit-late"),
+    *("banned", "unbanned", "token-ending", "quota-near", "unusual"),
 )
 """All events; docs/redis.md describes each."""
 

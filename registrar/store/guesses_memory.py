@@ -9,7 +9,10 @@ from registrar.rules.guesses import FREE, GOOD_SECONDS, Guesser, Ledger, Taken
 
 
 class MemoryGuesses:
-    """Budget in memory; implements ports.Guesses. Set `away` to make it fail like a store that is down."""
+    """Budget in memory; implements ports.Guesses and ports.Spraying.
+
+    Set `away` to make it fail like a store that is down.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.away = False
@@ -17,6 +20,8 @@ class MemoryGuesses:
         """How many times `take` was called."""
         self.noted: list[Guesser] = []
         """The account and source of each call to `good`."""
+        self.tries: list[str] = []
+        """The mark of each call to `tried`."""
         self._clock = clock
         self._ledger = Ledger()
         self._good: dict[Guesser, float] = {}
@@ -53,6 +58,15 @@ class MemoryGuesses:
         """See ports.Guesses."""
         self._ask()
         return frozenset(who.mark for who in self._good if who.source == source and self._is_good(who))
+
+    async def is_good(self, who: Guesser) -> bool:
+        """See ports.Spraying."""
+        self._ask()
+        return self._is_good(who)
+
+    def tried(self, mark: str) -> None:
+        """See ports.Spraying."""
+        self.tries.append(mark)
 
     def _is_good(self, who: Guesser) -> bool:
         return self._clock() - self._good.get(who, float("-inf")) < GOOD_SECONDS

@@ -24,8 +24,12 @@ Kind = Literal["sip", "api"]
 LIMITS: Final = (PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, HOLD_SECONDS, GOOD_SECONDS)
 
 
+TRIED: Final = "tried"
+"""First word of a message about one wrong password."""
+
+
 class RedisGuesses:
-    """Budget in Redis; implements ports.Guesses."""
+    """Budget in Redis; implements ports.Guesses and ports.Spraying."""
 
     def __init__(self, runner: Runner, clock: Clock, kind: Kind, process: str) -> None:
         """Create the budget of one `kind`: passwords of phones and of people have separate budgets.
@@ -79,11 +83,26 @@ class RedisGuesses:
         marks = await self._runner.ask("ZRANGEBYSCORE", keys.good(self._kind, source), since, "+inf")
         return frozenset(mark.decode() if isinstance(mark, bytes) else mark for mark in marks)
 
+    async def is_good(self, who: Guesser) -> bool:
+        """See ports.Spraying."""
+        at = await self._runner.ask("ZSCORE", keys.good(self._kind, who.source), who.mark)
+        return at is not None and float(at) > self._clock() - GOOD_SECONDS
+
+    def tried(self, mark: str) -> None:
+        """See ports.Spraying."""
+        self._runner.command("PUBLISH", keys.GUESSES, f"{TRIED} {mark} {self._process}")
+
     def _logs(self, who: Guesser) -> tuple[str, str]:
         return (
             keys.wrong(self._kind, who.source),
             keys.wrong_account(self._kind, who.source, who.mark),
         )
+
+
+def read_try(text: str, process: str) -> str:
+    """Return the mark of the account for which another process had a wrong password; empty if none."""
+    words = text.split()
+    return words[1] if len(words) == 3 and words[0] == TRIED and words[2] != process else ""
 
 
 def read_hold(text: str) -> tuple[str, str | Guesser, Epoch] | None:

@@ -34,14 +34,41 @@ def secret(path: Path) -> str:
     return text
 
 
+def former(path: Path) -> Path:
+    """Return where the key is kept that the key in `path` replaces."""
+    return path.with_name(path.name + ".old")
+
+
+def held(path: Path) -> tuple[str, ...]:
+    """Return the secret in `path`, made if it is missing, and the one that it replaces. Raises OSError."""
+    old = former(path)
+    return (secret(path), secret(old)) if old.exists() else (secret(path),)
+
+
+def replace(path: Path) -> None:
+    """Put a new secret into `path`, and the one of now beside it. Raises OSError.
+
+    The one of now is written first: it is never in neither of the files.
+    """
+    now = secret(path)
+    _draft(former(path), now).replace(former(path))
+    _draft(path, secrets.token_hex(SECRET_BYTES)).replace(path)
+
+
 def _make(path: Path) -> None:
     """Write the whole file in one step under its name, unless another process has written it already."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(SECRET_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave the name without the secret
+    draft = _draft(path, secrets.token_hex(SECRET_BYTES))
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()
+
+
+def _draft(path: Path, text: str) -> Path:
+    """Return a file beside `path` with this text, which is on the disk."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave the name without the secret
+    return draft

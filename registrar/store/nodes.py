@@ -25,6 +25,10 @@ the lease's own time, its phones are offline within 10 s of its death."""
 LOOK_SECONDS: Final = 0.5
 FIRST_SECONDS: Final = 0.1
 """How soon a first lease that failed is tried again: without one, phones on our connections look offline."""
+AGAIN_SECONDS: Final = 0.25
+"""The same for a renewal: if Redis was away longer than a lease lives, it comes back without ours."""
+OVER_TLS: Final = ";transport=tls"
+"""Ends the address of a process that is asked over TLS; it is a parameter of its SIP URI, too."""
 FAULTS: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
 
 log = logging.getLogger(__name__)
@@ -40,6 +44,7 @@ class Nodes:
         sip: str,
         clock: Clock,
         *,
+        tls: str = "",
         lost_lease: Callable[[], Awaitable[None]],
         sweep: Callable[[Process, frozenset[str]], Awaitable[None]],
         lease_seconds: float = LEASE_SECONDS,
@@ -47,14 +52,19 @@ class Nodes:
         look_seconds: float = LOOK_SECONDS,
         dead_seconds: float = DEAD_SECONDS,
     ) -> None:
-        """Create the lease. `lost_lease` is called if it was gone: other processes may have swept us.
+        """Create the lease. `sip` and `tls` are where this process takes requests of other nodes.
+
+        With `tls`, those that take TLS, too, are asked over TLS only. `lost_lease` is called if the lease
+        was gone: other processes may have swept us.
 
         `sweep(process, phones)` ends the bindings on connections of a dead process.
         """
         self._redis = redis
         self._process = process
         self._name = process.node
-        self._lease = json.dumps({"generation": process.generation, "sip": sip}, separators=(",", ":"))
+        lease = {"generation": process.generation, "sip": sip} | ({"tls": tls} if tls else {})
+        self._lease = json.dumps(lease, separators=(",", ":"))
+        self._speaks_tls = bool(tls)
         self._clock = clock
         self._lost_lease = lost_lease
         self._sweep = sweep
@@ -68,6 +78,8 @@ class Nodes:
         """Generations of our own name that are still to be swept."""
         self._missing: dict[str, float] = {}
         self._neighbours: dict[str, tuple[str, str]] = {}
+        self._places: frozenset[tuple[str, int]] = frozenset()
+        """The addresses and ports of the SIP of neighbours."""
         self._living = Living(process)
         self._sure_at = 0.0
         """Until then, leases may be missing because Redis was away: their processes will renew them."""
@@ -86,10 +98,19 @@ class Nodes:
         """Return generation and SIP address of another living process, at most half a second old, or None."""
         return self._neighbours.get(name)
 
+    def over_tls(self) -> dict[str, str]:
+        """Return the `host:port` of each living process that takes TLS, by name."""
+        found = {name: address for name, (_, address) in self._neighbours.items()}
+        return {name: one.removesuffix(OVER_TLS) for name, one in found.items() if one.endswith(OVER_TLS)}
+
     @property
     def has_neighbours(self) -> bool:
         """Return whether there is another living process."""
         return bool(self._neighbours)
+
+    def is_place(self, ip: str, port: int) -> bool:
+        """Return whether another living process sends its SIP from there."""
+        return (ip, port) in self._places
 
     def lives(self, process: Process) -> bool:
         """Return whether a process lives, from memory: see `Living`."""
@@ -97,14 +118,16 @@ class Nodes:
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
+            wait = seconds
             try:
                 await step()
             except FAULTS as error:
+                wait = min(seconds, AGAIN_SECONDS)
                 self._missing.clear()  # a lease must be missing without a break of the connection
                 self._sure_at = asyncio.get_running_loop().time() + self._dead_seconds
                 log.debug("no lease renewed, or nothing swept: %s", error)
             heed_cancellation()
-            await asyncio.sleep(seconds if self.registered.is_set() else min(seconds, FIRST_SECONDS))
+            await asyncio.sleep(wait if self.registered.is_set() else min(seconds, FIRST_SECONDS))
 
     async def leave(self) -> None:
         """Give up the lease at an orderly stop."""
@@ -146,10 +169,12 @@ class Nodes:
         others = [other for other in await self._rows() if other.node != self._name]
         seen: set[str] = set()
         neighbours: dict[str, tuple[str, str]] = {}
+        places: set[tuple[str, int]] = set()
         for other in others:
             lease = await self._redis.get(keys.node(other.node))
             if _generation(lease) == other.generation:
-                neighbours[other.node] = (other.generation, _sip(lease))
+                neighbours[other.node] = (other.generation, self._address(lease))
+                places.add(_place(_text(lease, "sip")))
                 continue
             row = str(other)
             seen.add(row)
@@ -158,9 +183,15 @@ class Nodes:
             if now - since >= self._dead_seconds:
                 await self._bury(other)
         self._neighbours = neighbours
+        self._places = frozenset(places)
         found = [Process(name, generation) for name, (generation, _) in neighbours.items()]
         self._living.looked(look, found, sure=asyncio.get_running_loop().time() >= self._sure_at)
         self._missing = {row: since for row, since in self._missing.items() if row in seen}
+
+    def _address(self, lease: object) -> str:
+        """Return where a process takes requests; empty if it takes none."""
+        tls = _text(lease, "tls") if self._speaks_tls else ""
+        return tls + OVER_TLS if tls else _text(lease, "sip")
 
     async def _bury(self, process: Process) -> None:
         flows = keys.flows(process)
@@ -186,12 +217,18 @@ def _generation(lease: object) -> str:
         return ""
 
 
-def _sip(lease: object) -> str:
-    """Return the address for requests of other nodes in a lease; empty if the process takes none."""
+def _text(lease: object, name: str) -> str:
+    """Return a field of a lease; empty if there is none."""
     try:
-        return str(json.loads(str(lease)).get("sip", ""))
+        return str(json.loads(str(lease)).get(name, ""))
     except (ValueError, AttributeError):
         return ""
+
+
+def _place(sip: str) -> tuple[str, int]:
+    """Return the address and port of `host:port`; port 0, from which nothing comes, if there is none."""
+    host, _, port = sip.rpartition(":")
+    return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
 
 
 def _texts(values: Iterable[bytes | str]) -> list[str]:

@@ -147,6 +147,50 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """)
 
+PUT_BAN: Final = Script("""
+-- KEYS bans, their ends
+-- ARGV id, the ban, its end or inf, now, how many are kept, channel
+-- answers 0 if there is no room, 1 if the ban is new, 2 if it was there
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])) do
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+end
+local known = redis.call('HEXISTS', KEYS[1], ARGV[1])
+if known == 0 and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('PUBLISH', ARGV[6], ARGV[1])
+return 1 + known
+""")
+
+LIFT_BAN: Final = Script("""
+-- KEYS bans, their ends
+-- ARGV id, channel
+-- answers 0 if there is no such ban
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 1
+""")
+
+RESTORE_BANS: Final = Script("""
+-- KEYS bans, their ends
+-- ARGV version, channel, then for each ban: id, the ban, its end or inf
+-- a process writes what it knows if Redis has lost bans; the first one that does is believed
+-- a lower version is a loss, too: somebody has made a ban since then
+if tonumber(redis.call('HGET', KEYS[1], 'version') or 0) >= tonumber(ARGV[1]) - 1 then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1])
+for at = 3, #ARGV, 3 do
+  if redis.call('HSETNX', KEYS[1], ARGV[at], ARGV[at + 1]) == 1 then
+    redis.call('ZADD', KEYS[2], ARGV[at + 2], ARGV[at])
+  end
+end
+redis.call('PUBLISH', ARGV[2], '')
+return 1
+""")
+
 WRONG: Final = Script("""
 -- KEYS status, journal
 -- ARGV now, address, reason, how many, seconds of a series, least seconds between two entries of the journal,
@@ -471,6 +515,9 @@ ALL: Final = (
     TAKE,
     GIVE_BACK,
     GOOD,
+    PUT_BAN,
+    LIFT_BAN,
+    RESTORE_BANS,
     WRONG,
     PLACE,
     STANDS,

@@ -5,11 +5,13 @@ Other packages import from here only. Nothing here reads a clock or sends; see `
 
 from .actions import Action, Answered, Deliver, Ended, Failed, Send, TimedOut
 from .key import NO_KEY, Key, cancelled_key, server_key
-from .layer import Layer, TableFull
+from .layer import Layer, ShareFull, TableFull
+from .share import NO_SHARE, Share
 from .timers import Timers
 
 __all__ = [
     "NO_KEY",
+    "NO_SHARE",
     "Action",
     "Answered",
     "Deliver",
@@ -18,6 +20,8 @@ __all__ = [
     "Key",
     "Layer",
     "Send",
+    "Share",
+    "ShareFull",
     "TableFull",
     "TimedOut",
     "Timers",

@@ -7,6 +7,7 @@ from registrar.sip import Headers, Request, Response
 
 from .actions import Action, Answered, Ended, Failed, Send, TimedOut
 from .key import Key
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import Timers
 
@@ -18,12 +19,15 @@ class ClientInvite:
 
     __slots__ = (
         "_interval", "_over", "_request", "_timers", "_unreliable",
-        "data", "deadline", "flow", "key", "state",
+        "data", "deadline", "flow", "key", "share", "state",
     )  # fmt: skip
 
-    def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+    def __init__(
+        self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers, share: Share = NO_SHARE
+    ) -> None:
         self.key = key
         self.flow = flow
+        self.share = share
         self.state = State.CALLING
         self._request: Request | None = request
         """The INVITE, for the ACK of a refusal; None after a 2xx."""

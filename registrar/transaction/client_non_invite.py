@@ -5,6 +5,7 @@ from registrar.sip import Request, Response
 
 from .actions import Action, Answered, Failed, Send, TimedOut
 from .key import Key
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import Timers
 
@@ -13,12 +14,15 @@ class ClientNonInvite:
     """One request that we send, retransmitted until its response comes."""
 
     __slots__ = (
-        "_interval", "_over", "_timers", "_unreliable", "data", "deadline", "flow", "key", "state",
+        "_interval", "_over", "_timers", "_unreliable", "data", "deadline", "flow", "key", "share", "state",
     )  # fmt: skip
 
-    def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+    def __init__(
+        self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers, share: Share = NO_SHARE
+    ) -> None:
         self.key = key
         self.flow = flow
+        self.share = share
         self.state = State.TRYING
         self.data = bytes(request)
         self._unreliable = flow.transport == "udp"

@@ -6,6 +6,7 @@ stateless.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Final
 
 from registrar.model import Flow, Mono
@@ -18,6 +19,7 @@ from .deadlines import Deadlines
 from .key import NO_KEY, Key, client_key, server_key
 from .server_invite import ServerInvite
 from .server_non_invite import ServerNonInvite
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import STANDARD, Timers
 
@@ -28,14 +30,29 @@ CHALLENGES: Final = (401, 407)
 LIMIT: Final = 200_000  # about 160 MB; 6,250 new transactions a second, as each is kept for 32 s
 
 
+def _no_node(_ip: str, _port: int) -> bool:
+    return False
+
+
 class TableFull(Exception):
     """The table has as many transactions as allowed. Answer 503 without a transaction."""
+
+
+class ShareFull(TableFull):
+    """The customer has as many transactions as it may have, and others need the rest of the table."""
 
 
 class Layer:
     """The table of transactions. `now` must never be less than in an earlier call."""
 
-    def __init__(self, timers: Timers = STANDARD, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        timers: Timers = STANDARD,
+        limit: int = LIMIT,
+        is_node: Callable[[str, int], bool] = _no_node,
+    ) -> None:
+        """Create an empty table. `is_node` tells whether another node is at an address and port."""
+        self._is_node = is_node
         self._timers = timers
         self._limit = limit
         self._servers: dict[Key, ServerNonInvite] = {}
@@ -46,8 +63,14 @@ class Layer:
         self._unanswered: OrderedDict[Key, ServerNonInvite] = OrderedDict()
         self._answered: deque[ServerNonInvite] = deque()
         self._deadlines = Deadlines()
+        self._shares: dict[str, Share] = {}
         self.unmatched = 0
         """Number of responses that matched no transaction and were dropped (RFC 6026 section 7.3)."""
+        self.strayed = 0
+        """Number of responses that came another way than their request went, and were dropped."""
+        self.strange = 0
+        """Number of responses over UDP from another address than their request went to. They count, because
+        a peer may answer from another address; only it knows the branch, which has 64 random bits."""
 
     def __len__(self) -> int:
         return len(self._servers) + len(self._invites) + len(self._clients)
@@ -73,26 +96,48 @@ class Layer:
         self._settle(invite)
         return actions
 
-    def accept(self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY) -> Key | None:
+    def share(self, customer: str, most: int) -> Share:
+        """Return the share of a customer that may have `most` transactions from now on."""
+        share = self._shares.get(customer)
+        if share is None:
+            share = self._shares[customer] = Share(customer, most)
+        share.most = most
+        return share
+
+    def accept(
+        self, request: Request, flow: Flow, now: Mono, key: Key = NO_KEY, share: Share = NO_SHARE
+    ) -> Key | None:
         """Begin the server transaction of a `request` other than ACK. Return None if it has begun already.
 
         Call `respond` for every request that was accepted: an INVITE waits for it without a time limit. `key`
-        is as in `absorb`. Raise TableFull.
+        is as in `absorb`. Raise TableFull, or ShareFull.
         """
         key = key or server_key(request)
         if key in self._servers or key in self._invites:
             return None
-        self._make_room()
+        self._make_room(share)
         if request.method == "INVITE":
-            invite = self._invites[key] = ServerInvite(request, key, flow, now, self._timers)
+            invite = self._invites[key] = ServerInvite(request, key, flow, now, self._timers, share)
             self._deadlines.set(key, invite.deadline)
             self._join(invite)
         else:
             transaction = self._servers[key] = self._unanswered[key] = ServerNonInvite(
-                key, flow, now, self._timers
+                key, flow, now, self._timers, share
             )
             self._join(transaction)
+        share.open += 1
         return key
+
+    def charge(self, key: Key, share: Share) -> None:
+        """Let a server transaction count in a share: its sender was not known before. Raise ShareFull."""
+        transaction = self._servers.get(key) or self._invites.get(key)
+        if transaction is None or transaction.share is share:
+            return
+        if share.open >= share.most:
+            raise ShareFull(f"{share.most} transactions")
+        transaction.share.open -= 1
+        transaction.share = share
+        share.open += 1
 
     def respond(self, key: Key, response: Response, now: Mono) -> list[Action]:
         """Return the actions for the handler's response, provisional or final; none after the transaction."""
@@ -112,18 +157,23 @@ class Layer:
             self._drop(transaction)
         return actions
 
-    def request(self, request: Request, flow: Flow, now: Mono) -> tuple[Key, list[Action]]:
+    def request(
+        self, request: Request, flow: Flow, now: Mono, customer: str = ""
+    ) -> tuple[Key, list[Action]]:
         """Return the key and the actions that send a request other than ACK, with its branch in the top Via.
 
-        Raise TableFull, or ValueError if the branch is not new.
+        It counts in the share of `customer`, if that has one. Raise TableFull or ShareFull, or ValueError if
+        the branch is not new.
         """
         key = client_key(request)
         if key in self._clients:
             raise ValueError(f"a branch must be new: {key}")
-        self._make_room()
+        share = self._shares.get(customer, NO_SHARE)
+        self._make_room(share)
         make = ClientInvite if request.method == "INVITE" else ClientNonInvite
-        transaction = make(request, key, flow, now, self._timers)
+        transaction = make(request, key, flow, now, self._timers, share)
         self._clients[key] = transaction
+        share.open += 1
         self._join(transaction)
         self._deadlines.set(key, transaction.deadline)
         return key, transaction.start()
@@ -146,20 +196,38 @@ class Layer:
             self._settle(transaction)
 
     def receive(self, response: Response, flow: Flow, now: Mono) -> list[Action]:
-        """Return the actions for a response, or none if it matches no transaction. Raise MalformedMessage.
+        """Return the actions for a response, or none if it matches no transaction or is not believed.
 
-        A challenge counts only if it comes from where its request went (decision 102): its answer has a
-        digest of a password. Any other one is dropped, and the true response is still awaited.
+        Raise MalformedMessage.
         """
         transaction = self._clients.get(client_key(response))
-        if transaction is None or (
-            response.status in CHALLENGES and not _is_from_peer(transaction.flow, flow)
-        ):
+        if transaction is None:
             self.unmatched += 1
+            return []
+        if not self._believes(response.status, transaction.flow, flow):
             return []
         actions = transaction.receive(response, flow, now)
         self._settle(transaction)
         return actions
+
+    def _believes(self, status: int, sent: Flow, flow: Flow) -> bool:
+        """Return whether a response by `flow` counts for a request that went by `sent`.
+
+        What went over a connection is answered on that connection only. Over UDP a peer may answer from
+        another address (decision 111), but not with a challenge: its answer has a digest of a password
+        (decision 102). Another node may: one that listens on all its addresses answers from that of the route
+        back, and passes on the challenges of its phones (decision 118). What is not believed is dropped, and
+        the true response is still awaited.
+        """
+        if _is_from_peer(sent, flow):
+            return True
+        is_udp = sent.transport == flow.transport == "udp"
+        is_doubtful = status in CHALLENGES and not self._is_node(sent.remote_ip, sent.remote_port)
+        if is_doubtful or not is_udp:
+            self.strayed += 1
+            return False
+        self.strange += 1
+        return True
 
     def failed(self, key: Key, now: Mono) -> list[Action]:
         """Return the actions after the transport failed to send what `Send(..., key)` asked for.
@@ -192,7 +260,9 @@ class Layer:
         """Return all actions that are due at `now`."""
         actions: list[Action] = []
         while self._answered and self._answered[0].deadline <= now:
-            del self._servers[self._answered.popleft().key]
+            over = self._answered.popleft()
+            del self._servers[over.key]
+            over.share.open -= 1
         while self._unanswered:
             transaction = next(iter(self._unanswered.values()))
             if transaction.deadline > now:
@@ -229,16 +299,20 @@ class Layer:
                 del self._invites[key]
             else:
                 del self._clients[key]
+            transaction.share.open -= 1
             self._leave(transaction)
 
     def _drop(self, transaction: ServerNonInvite) -> None:
         """Remove `transaction` before timer J."""
         del self._servers[transaction.key], self._unanswered[transaction.key]
+        transaction.share.open -= 1
         self._leave(transaction)
 
-    def _make_room(self) -> None:
+    def _make_room(self, share: Share) -> None:
         if len(self) >= self._limit:
             raise TableFull(f"{self._limit} transactions")
+        if share is not NO_SHARE and share.open >= share.most:
+            raise ShareFull(f"{share.most} transactions")
 
     def _join(self, transaction: ServerNonInvite | Timed) -> None:
         if transaction.flow.transport != "udp":

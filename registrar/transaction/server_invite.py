@@ -8,6 +8,7 @@ from registrar.sip import Request, Response, answer
 
 from .actions import Action, Deliver, Ended, Failed, Send, TimedOut
 from .key import Key
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import Timers
 
@@ -17,12 +18,15 @@ class ServerInvite:
 
     __slots__ = (
         "_answer", "_interval", "_over", "_request", "_timers", "_to_tag", "_unreliable",
-        "deadline", "flow", "key", "state",
+        "deadline", "flow", "key", "share", "state",
     )  # fmt: skip
 
-    def __init__(self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+    def __init__(
+        self, request: Request, key: Key, flow: Flow, now: Mono, timers: Timers, share: Share = NO_SHARE
+    ) -> None:
         self.key = key
         self.flow = flow
+        self.share = share
         self.state = State.PROCEEDING
         self.deadline: Mono | None = Mono(now + timers.trying)
         """The time of the next call of `tick`; None if there is nothing to do."""

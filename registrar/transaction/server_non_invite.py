@@ -5,6 +5,7 @@ from registrar.sip import Response
 
 from .actions import Action, Send
 from .key import Key
+from .share import NO_SHARE, Share
 from .state import State
 from .timers import Timers
 
@@ -15,11 +16,12 @@ class ServerNonInvite:
     There are as many of these objects as phones.
     """
 
-    __slots__ = ("_answer", "deadline", "flow", "key", "state")
+    __slots__ = ("_answer", "deadline", "flow", "key", "share", "state")
 
-    def __init__(self, key: Key, flow: Flow, now: Mono, timers: Timers) -> None:
+    def __init__(self, key: Key, flow: Flow, now: Mono, timers: Timers, share: Share = NO_SHARE) -> None:
         self.key = key
         self.flow = flow
+        self.share = share
         self.state = State.TRYING
         self.deadline = Mono(now + timers.timeout)
         """When the transaction ends, even if no handler has answered: after that the client no longer listens

@@ -66,11 +66,15 @@ class Acceptor:
         transport: str,
         make: Callable[[Flow], Connection],
         tls: ssl.SSLContext | None,
+        *,
+        of_nodes: bool = False,
     ) -> None:
         """Create a closed acceptor.
 
-        `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection.
+        `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection. `of_nodes`: only
+        other nodes of this service come here.
         """
+        self._of_nodes = of_nodes
         self._table = table
         self._transport = transport
         self._make = make
@@ -103,6 +107,10 @@ class Acceptor:
             raise
         self._socket, self.port = opened, opened.getsockname()[1]
         self._resume()
+
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Use another context for the handshakes that begin from now on."""
+        self._tls = tls
 
     def close(self) -> None:
         """Accept no more connections, and cancel the handshakes under way."""
@@ -150,7 +158,7 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         ip = folded(peer[0])
-        if not self._table.admit(ip):
+        if not self._table.admit(ip, of_node=self._of_nodes):
             accepted.close()
             return
         accepted.setblocking(False)
@@ -180,13 +188,14 @@ class Acceptor:
                 await _has_spoken(accepted)
             async with asyncio.timeout(seconds):
                 await self._turn()
-            await loop.connect_accepted_socket(
+            transport, _ = await loop.connect_accepted_socket(
                 lambda: connection,
                 accepted,
                 ssl=self._tls,
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS,
             )
+            self._table.secured(self._transport, (transport.get_extra_info("cipher") or ("none",))[0])
         except FAILED as error:
             log.debug("no connection with %s: %s", connection.source, error)
 

@@ -47,6 +47,7 @@ class End(StrEnum):
     HANDSHAKE = "handshake"
     REFUSED = "refused"
     """Too many connections from one address, or in total."""
+    BANNED = "banned"
     SHUTDOWN = "shutdown"
 
 
@@ -91,6 +92,9 @@ class Table(Protocol):
     def opened(self, connection: "Connection") -> None:
         """Add an open connection."""
 
+    def authenticated(self, flow: int) -> None:
+        """Note that the peer of a connection is known."""
+
     def forwarded_for(self, connection: "Connection", address: str) -> None:
         """Count a connection under the address that a trusted proxy has given for it."""
 
@@ -124,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_blocked_at", "_left", "_rest", "_table", "_transport", "_waits", "authenticated", "born", "ended",
-        "flow", "heard", "partial_since", "source", "stood",
+        "flow", "heard", "of_node", "partial_since", "source", "stood",
     )  # fmt: skip
 
     def __init__(self, table: Table, flow: Flow) -> None:
@@ -138,6 +142,8 @@ class Connection(asyncio.Protocol):
         self.stood = False
         self.heard = False
         self.authenticated = False
+        self.of_node = False
+        """Whether the peer is another node of this service, which no ban concerns."""
         self.partial_since: Mono | None = None
         self.ended: End | None = None
         """Why the connection ends; None while it is open."""

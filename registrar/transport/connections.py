@@ -58,8 +58,11 @@ class Connections:
         *,
         proxies: Sequence[IpNetwork] = (),
         limits: Limits | None = None,
+        is_banned: Callable[[str], bool] | None = None,
     ) -> None:
         """Create an empty table.
+
+        `is_banned` returns whether an address may not connect at all; None: each may.
 
         `closed` is called for each ended connection, with True if its peer was silent.
         """
@@ -69,6 +72,7 @@ class Connections:
         self._metrics = metrics
         self._closed = closed
         self._proxies = tuple(proxies)
+        self._is_banned = is_banned
         self._numbers = count(1)
         self._open: dict[int, Connection] = {}
         self._unauthenticated: dict[Connection, None] = {}
@@ -113,8 +117,14 @@ class Connections:
 
     # Calls of the listeners
 
-    def admit(self, ip: str) -> bool:
-        """Return whether one more connection from `ip` may open. If so, its place is taken until it ends."""
+    def admit(self, ip: str, *, of_node: bool = False) -> bool:
+        """Return whether one more connection from `ip` may open. If so, its place is taken until it ends.
+
+        Bans are not for connections with other nodes (`of_node`): a banned network may have one in it.
+        """
+        if not of_node and self._is_banned is not None and self._is_banned(ip):
+            self._metrics.closed(End.BANNED)
+            return False
         source = one_source(ip)
         waiting = self._sources.get(source, 0)
         full = self._admitted >= self.limits.total
@@ -131,6 +141,10 @@ class Connections:
         self.gone += 1
         self._leave(self._sources, one_source(ip))
         self._metrics.closed(End.HANDSHAKE)
+
+    def secured(self, transport: str, suite: str) -> None:
+        """Note the suite of a TLS handshake: some are allowed only until no phone needs them."""
+        self._metrics.tls_suites.labels(transport, suite).inc()
 
     def number(self) -> int:
         """Return the id of a new connection, unique in this process over all transports."""
@@ -260,6 +274,13 @@ class Connections:
         """Abort the connections that are still open after the process has ended its work."""
         for connection in list(self._open.values()):
             connection.abort(End.SHUTDOWN)
+
+    def close_from(self, network: IpNetwork) -> None:
+        """Close the connections from a network that is banned."""
+        for connection in list(self._open.values()):
+            address = ip_address(connection.source.partition("%")[0])
+            if not connection.of_node and address.version == network.version and address in network:
+                connection.close(End.BANNED)
 
     def have_gone(self, least: int) -> bool:
         """Return whether `least` places were given back since this last returned True."""

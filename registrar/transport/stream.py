@@ -1,5 +1,6 @@
 """SIP over TCP and TLS: octets to messages, pongs for pings (RFC 3261 section 18, RFC 5626 section 4.4.1)."""
 
+import asyncio
 from typing import Final
 
 from registrar.model import Flow
@@ -49,3 +50,15 @@ class StreamConnection(Connection):
             return False
         self._transport.write_eof()
         return True
+
+
+class NodeConnection(StreamConnection):
+    """A connection with another node: its certificate has proven it, so it has no limit of time."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See Connection."""
+        super().connection_made(transport)
+        self.of_node = True
+        self._table.authenticated(self.flow.id)

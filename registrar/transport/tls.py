@@ -8,6 +8,7 @@ import asyncio
 import logging
 import ssl
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Final, Never
 
@@ -31,34 +32,47 @@ KEY: Final = "REGISTRAR_TLS_KEY"
 
 log = logging.getLogger(__name__)
 
+AEAD: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For HTTPS and WSS: browsers have had these for ten years. TLS 1.3 has no others."""
+LEGACY: Final = AEAD + ":ECDHE+AES+SHA:AES+SHA"
+"""Also CBC with SHA-1, with and without forward secrecy, after all others: desk phones from before 2015."""
+
+Kinds = tuple[tuple[str, ssl.TLSVersion], ...]
 Look = tuple[tuple[int, ...] | None, ...]
 
 
 class ServerTls:
     """Certificate of this server, read again when its files change. Open connections keep the old one."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """Load the pair. Raises ConfigurationError, one line, if it cannot be used."""
+    def __init__(self, certificate: Path, key: Path, *, legacy: bool = True) -> None:
+        """Load the pair. Raises ConfigurationError, one line, if it cannot be used.
+
+        `legacy`: phones over TLS may use suites that are no longer good enough for browsers.
+        """
         self._certificate = certificate
         self._key = key
         self._seen = _look(certificate, key)
-        self._newest, self._newest_legacy, self.expires_at = _load(certificate, key)
+        self._kinds = (
+            (AEAD, ssl.TLSVersion.TLSv1_2),
+            (LEGACY if legacy else AEAD, ssl.TLSVersion.TLSv1_2),
+            (LEGACY_CIPHERS, ssl.TLSVersion.MINIMUM_SUPPORTED),  # TLS 1.0; OpenSSL 3 is built without SSL 3
+        )
+        self._newest, self.expires_at = _load(certificate, key, self._kinds)
         self.problem = ""
         """Why the files are not what is served; empty if they are."""
-        self.context = _context()
-        """The context for servers, the same for the life of this object."""
-        self.context.sni_callback = self._go_on
-        self.legacy = _context(legacy=True)
+        self.context = _context(*self._kinds[0])
+        """The context for servers of HTTPS and WSS, the same for the life of this object."""
+        self.phones = _context(*self._kinds[1])
+        """The context for SIP over TLS."""
+        self.legacy = _context(*self._kinds[2])
         """The same for phones that know only TLS 1.0 or 1.1. No other listener may have it."""
-        self.legacy.sni_callback = self._go_on_legacy
+        for kind, context in enumerate((self.context, self.phones, self.legacy)):
+            context.sni_callback = partial(self._go_on, kind)
 
-    def _go_on_legacy(
-        self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext
+    def _go_on(
+        self, kind: int, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext
     ) -> None:
-        connection.context = self._newest_legacy
-
-    def _go_on(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext) -> None:
-        connection.context = self._newest
+        connection.context = self._newest[kind]
 
     def refresh(self) -> bool:
         """Check the files. Return True if new ones are served now. Blocks; may run in any one thread."""
@@ -67,12 +81,12 @@ class ServerTls:
             return False
         self._seen = seen
         try:
-            newest, legacy, expires_at = _load(self._certificate, self._key)
+            newest, expires_at = _load(self._certificate, self._key, self._kinds)
         except ConfigurationError as error:
             self.problem = str(error)
             log.warning("%s; the certificate read before stays in use", error)
             return False
-        self._newest, self._newest_legacy, self.expires_at, self.problem = newest, legacy, expires_at, ""
+        self._newest, self.expires_at, self.problem = newest, expires_at, ""
         log.info("new certificate %s", self._certificate)
         return True
 
@@ -99,23 +113,26 @@ def _trace(path: Path) -> tuple[int, ...] | None:
     return seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size
 
 
-def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, ssl.SSLContext, float]:
-    """Return both contexts with this pair, and the expiry of its certificate. Raises ConfigurationError."""
+def _load(certificate: Path, key: Path, kinds: Kinds) -> tuple[tuple[ssl.SSLContext, ...], float]:
+    """Return contexts with this pair, one for each kind, and the expiry of its certificate.
+
+    OpenSSL takes the suites of the context that it continues with. Raises ConfigurationError.
+    """
     chain = _read(CERTIFICATE, certificate)
     try:
         expires_at = x509.load_pem_x509_certificate(chain).not_valid_after_utc.timestamp()
     except ValueError:
         raise ConfigurationError(f"{CERTIFICATE}: {certificate} is not a certificate in PEM format") from None
     _read(KEY, key)
-    context, legacy = _context(), _context(legacy=True)
+    contexts = tuple(_context(*kind) for kind in kinds)
     try:
-        for one in (context, legacy):
-            one.load_cert_chain(certificate, key, password=_no_passphrase)
+        for context in contexts:
+            context.load_cert_chain(certificate, key, password=_no_passphrase)
     except ssl.SSLError as error:
         raise ConfigurationError(_fault(error, certificate, key)) from None
     except OSError as error:
         raise ConfigurationError(f"{CERTIFICATE}: {certificate}: {error.strerror}") from None
-    return context, legacy, expires_at
+    return contexts, expires_at
 
 
 def _read(setting: str, path: Path) -> bytes:
@@ -144,17 +161,12 @@ def _fault(error: ssl.SSLError, certificate: Path, key: Path) -> str:
     return f"{KEY}: {key} is not a private key in PEM format"
 
 
-def _context(*, legacy: bool = False) -> ssl.SSLContext:
+def _context(suites: str, least: ssl.TLSVersion) -> ssl.SSLContext:
     """Return a context as servers hold it, and as they switch to: ALPN is read from the latter."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if legacy:
-        context.minimum_version = (
-            ssl.TLSVersion.MINIMUM_SUPPORTED
-        )  # TLS 1.0; OpenSSL 3 is built without SSL 3
-        context.options |= ssl.OP_NO_SSLv3
-        context.set_ciphers(LEGACY_CIPHERS)
-    else:
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.minimum_version = least
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= ssl.OP_NO_SSLv3
+    context.set_ciphers(suites)
     context.set_alpn_protocols(["http/1.1"])  # a phone that offers another protocol gets none, and continues
     return context

@@ -13,7 +13,7 @@ from tests.peers import kamailio, kamailio_calls
 from tests.peers.kamailio_calls import KamailioProxy
 from tests.peers.ports import free_port
 from tests.peers.redis import RedisServer
-from tests.peers.registrar import DOMAIN, RegistrarServer
+from tests.peers.registrar import DOMAIN, NO_QUOTAS, RegistrarServer
 from tests.peers.sipp_calls import Callees, Extension, Phones
 
 CALLERS: Final = 200
@@ -50,6 +50,8 @@ def ours(tmp: Path, code: Path | None = None, name: str = "registrar") -> Iterat
             redis_url=redis.url,
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
+            limits="off",  # sipp sends the calls of all phones from one port
+            **NO_QUOTAS,
             ping_seconds="0",  # between two runs nobody is there to answer
         )
         server.command("migrate")

@@ -17,7 +17,7 @@ from tests.peers.kamailio import Kamailio
 from tests.peers.phone import Account, Address
 from tests.peers.ports import free_port
 from tests.peers.redis import RedisServer
-from tests.peers.registrar import DOMAIN, RegistrarServer
+from tests.peers.registrar import DOMAIN, NO_QUOTAS, RegistrarServer
 
 PINNED: Final = (os.cpu_count() or 1) >= 2
 SERVER_CORE: Final = "0" if PINNED else ""
@@ -99,8 +99,12 @@ def ours(
     addresses: Sequence[str] = LOOPBACK,
     code: Path | None = None,
     name: str = "registrar",
+    limits: str = "off",
 ) -> Iterator[Side]:
-    """`registrar serve` with `phones` phones in its SQLite database, each to call from one of `addresses`."""
+    """`registrar serve` with `phones` phones in its SQLite database, each to call from one of `addresses`.
+
+    The load comes from one port as fast as it is answered, so the limits of sources are off by default.
+    """
     with RedisServer(tmp, cores=LOAD_CORE) as redis:
         database = tmp / f"bench-{redis.port}.sqlite3"
         kind = RegistrarServer if code is None else type("Compiled", (CompiledServer,), {"code": code})
@@ -111,12 +115,19 @@ def ours(
             redis_url=redis.url,
             database_url=f"sqlite+aiosqlite:///{database}",
             secret_key=SECRET_KEY,
+            limits=limits,
+            **NO_QUOTAS,
         )
         server.command("migrate")
         server.demo()
         accounts = make_phones(database, SECRET_KEY, DOMAIN, phones, addresses)
         with server:
             yield Side(name, server, redis, accounts, free_port(), PHONE_SECONDS)
+
+
+def limited(tmp: Path, phones: int) -> contextlib.AbstractContextManager[Side]:
+    """The same with limits: the 10,000 phones of the load are an office behind one address."""
+    return ours(tmp, phones, name="registrar, limits on", limits="on")
 
 
 @contextlib.contextmanager

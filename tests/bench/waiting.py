@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.peers import procfs
+from tests.peers.registrar import NO_QUOTAS
 from tests.wire.callers import Callers, talk
 from tests.wire.office import Office
 from tests.wire.site import Site
@@ -35,7 +36,8 @@ class Waiting:
 
 def measure(tmp: Path, seconds: float) -> list[Waiting]:
     """Let `CALLS` calls wait in one queue whose agents all talk, once for each strategy."""
-    with Site(tmp / "waiting") as site, redirect_stdout(StringIO()):  # what its phones said is no figure
+    quiet = redirect_stdout(StringIO())  # what its phones said is no figure
+    with Site(tmp / "waiting", **NO_QUOTAS) as site, quiet:  # type: ignore[arg-type]  # by name
         site.demo()
         return asyncio.run(_measure(site, seconds))
 

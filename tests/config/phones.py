@@ -12,6 +12,7 @@ from config.access import AccessLevel
 from config.changes import Changes
 from config.origins import Origins
 from config.provisioning.build import phone_files
+from config.provisioning.limits import Limiter
 from config.provisioning.serve import PhoneFiles
 from config.settings import ProvisioningSettings
 from registrar.metrics import Metrics
@@ -43,6 +44,7 @@ def files_app(
     country_file: Path | None = None,
     metrics: Metrics | None = None,
     trusted: tuple[IpNetwork, ...] = (),
+    limiter: Limiter | None = None,
 ) -> PhoneFiles:
     """The application of the listener, with the stores of this world."""
     return phone_files(
@@ -55,6 +57,7 @@ def files_app(
         Origins(country_file, lambda: Mono(0)),
         metrics or Metrics(),
         trusted,
+        limiter,
     )
 
 
@@ -67,10 +70,11 @@ async def phone(
     trusted: tuple[IpNetwork, ...] = (),
     country_file: Path | None = None,
     metrics: Metrics | None = None,
+    limiter: Limiter | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A phone at this address."""
     changes = Changes(world.redis)
-    app = files_app(world, changes, country_file, metrics, trusted)
+    app = files_app(world, changes, country_file, metrics, trusted, limiter)
     transport = httpx.ASGITransport(app, client=(address, 40_000), raise_app_exceptions=True)
     try:
         async with httpx.AsyncClient(transport=transport, base_url=f"{scheme}://prov.test") as client:

@@ -12,12 +12,13 @@ from config.access import RULES, AccessLevel, Scope, is_safe
 from config.answering import MIN_BYTES, PIECE_BYTES, Gzip, accepts_gzip
 from tests.config.v2 import ROOT, SALES, domain
 from tests.config.world import NOBODY, World
+from tests.every import every
 
 PHONE: Final = "/pbx/sipphone"
 BODY: Final = b'{"name": "Bo"}'
 
 
-@pytest.mark.parametrize(
+@every(
     ("header", "accepted"),
     [
         ("gzip", True),

@@ -233,6 +233,9 @@ async def test_a_call_is_ended_by_the_process_that_has_it(world: World) -> None:
     assert words == [{"call": ID, "by": "api"}]
     noted = await world.rows("SELECT actor, action, table_name, row_oid FROM audit_log")
     assert noted == [(world.ids["anna"], "delete", "call", ID[:24])]
+    async with world.client(AccessLevel.OWNER) as owner:
+        (row,) = (await owner.get("/audit", params={"type": "call"})).json()["rows"]
+    assert row["customer"] == world.ids["acme"], "the customer of the call sees who ended it"
 
 
 async def test_a_call_that_nobody_ends_is_told_to_be_still_there(

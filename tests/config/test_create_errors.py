@@ -7,6 +7,7 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.every import every
 
 
 def key(**values: Any) -> Json:
@@ -188,9 +189,7 @@ def resolved(body: Any, ids: dict[str, str]) -> Any:
     return ids[body[1:]] if isinstance(body, str) and body.startswith("$") else body
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code", "check"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS]
-)
+@every(("body", "status", "code", "check"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS])
 async def test_a_wrong_property_is_named(
     world: World, body: Json, status: int, code: str, check: str
 ) -> None:

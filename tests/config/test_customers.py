@@ -10,6 +10,7 @@ from config.access import AccessLevel
 from registrar.sip import MD5, ha1
 from tests.config.test_changes import heard
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.every import every
 
 PASSWORD = "seven odd geese"
 
@@ -79,7 +80,7 @@ async def test_one_property_changes_alone(world: World) -> None:
             assert got | {"updatedAt": created["updatedAt"]} == created
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "code"),
     [
         pytest.param({"name": None}, 422, "name", id="no name"),

@@ -146,6 +146,7 @@ async def test_the_view_shows_what_the_sip_side_needs(world: World) -> None:
         0,
         await number_of(world, "ext200"),
         world.ids["ext200"],
+        "///////",
     )
 
 

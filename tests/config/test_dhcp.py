@@ -9,6 +9,7 @@ from config.access import AccessLevel
 from config.redirect.dhcp import SERVERS, VENDORS, Unquotable, dnsmasq, isc, kea
 from config.settings import ProvisioningSettings
 from tests.config.world import World
+from tests.every import every
 
 URLS = (
     "https://prov.example",
@@ -120,8 +121,8 @@ def test_kea_is_told_one_client_class_a_vendor(url: str) -> None:
     assert [one.get("data") for one in mitel["option-data"]][2] == "false"
 
 
-@pytest.mark.parametrize("write", SERVERS.values(), ids=list(SERVERS))
-@pytest.mark.parametrize("url", ["https://a/\n#", "https://a/ b", "https://å/", "https://a/\0"])
+@every("write", SERVERS.values(), ids=list(SERVERS))
+@every("url", ["https://a/\n#", "https://a/ b", "https://å/", "https://a/\0"])
 def test_a_url_that_would_make_a_line_is_refused(url: str, write: object) -> None:
     assert callable(write)
     with pytest.raises(Unquotable):
@@ -135,10 +136,28 @@ async def test_the_route_writes_for_the_server_that_is_asked_for(world: World) -
         default = await api.get("/pbx/provisioning/dhcp")
         wrong = await api.get("/pbx/provisioning/dhcp", params={"server": "udhcpd"})
     for name, answer in answers.items():
-        assert (answer.status_code, answer.text) == (200, SERVERS[name]("https://prov.test:8444"))
+        assert (answer.status_code, answer.text) == (200, SERVERS[name]("https://prov.test:8444", ""))
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert default.text == answers["dnsmasq"].text
     assert wrong.status_code == 400
+
+
+async def test_phones_that_need_old_tls_have_a_url_of_their_own(world: World) -> None:
+    modern, old = "https://prov.test:8444", "https://prov.test:8445"
+    here = world.but(provisioning=ProvisioningSettings(url=modern, legacy_url=old))
+    async with here.client(AccessLevel.MANAGER) as api:
+        for name, write in SERVERS.items():
+            usual = await api.get("/pbx/provisioning/dhcp", params={"server": name})
+            assert usual.text == write(modern, old) and f"give them {old}/, which" in usual.text
+            legacy = await api.get("/pbx/provisioning/dhcp", params={"server": name, "legacy": "true"})
+            assert legacy.text == write(old, "") and modern not in legacy.text
+    comments = [line for line in isc(modern, old).splitlines() if old in line]
+    assert len(comments) == 1 and comments[0].startswith("# ")
+    assert json.loads(kea(modern, old))["client-classes"] == json.loads(kea(modern))["client-classes"]
+    without = world.but(provisioning=ProvisioningSettings(url=modern))
+    async with without.client(AccessLevel.MANAGER) as api:
+        answer = await api.get("/pbx/provisioning/dhcp", params={"legacy": "true"})
+    assert answer.status_code == 409 and "REGISTRAR_PROV_HTTPS_LEGACY" in answer.text
 
 
 async def test_without_a_listener_for_phones_there_is_nothing_to_tell(world: World) -> None:

@@ -17,6 +17,7 @@ from config.diagnosis import (
 from registrar.model import IpMode, Reason
 from registrar.rules.access import TOLD
 from registrar.rules.status import REFUSED_AS, UNKNOWN, LiveStatus
+from tests.every import every
 
 AT = 1_795_262_400
 T = "2026-11-21T12:00:00Z"
@@ -173,6 +174,14 @@ SENTENCES = [
         (),
         f"Offline since {T}: the rule from where it may connect was changed, and 10.0.0.1:5060 is not in "
         "one of its countries, DK,SE. Add the country to ip.countries.",
+    ),
+    (
+        "without TLS",
+        offline("ip-rejected", transport="udp"),
+        Circumstances(tls=True),
+        (),
+        f"Offline since {T}: the rule from where it may connect was changed, and 10.0.0.1:5060 came without "
+        "TLS, which policy.tls requires now. Set the phone's transport to TLS.",
     ),
     (
         "other networks",
@@ -443,7 +452,7 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("live", "rule", "deeds", "sentence"),
     [row[1:] for row in SENTENCES],
     ids=[row[0] for row in SENTENCES],

@@ -12,6 +12,7 @@ from config.access import AccessLevel
 from config.operations.employees import MAX_TOKENS
 from config.operations.passwords import MAX_PASSWORD
 from tests.config.world import NOBODY, Json, World
+from tests.every import every
 
 EVERYTHING = {
     "name": "Dagny Ødegård",
@@ -80,7 +81,7 @@ async def test_one_property_changes_alone(world: World) -> None:
             assert answer.json() | {"updatedAt": created["updatedAt"]} == created
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "code"),
     [
         pytest.param({"name": ""}, 422, "name", id="no name"),
@@ -264,7 +265,8 @@ async def test_a_token_is_shown_once(world: World) -> None:
         for oid in (second["_id"], NOBODY, "x"):
             assert code_of(await client.delete(f"{path}/{oid}")) == (404, "not_found")
     text = first.pop("token")
-    assert first | {"note": "nightly import"} == first and set(first) == {"_id", "note", "createdAt"}
+    assert first | {"note": "nightly import", "hasEnded": False} == first
+    assert set(first) == {"_id", "note", "createdAt", "expiresAt", "hasEnded"}
     assert listed == [first, {name: second[name] for name in first}] and second["note"] is None
     assert rest == [first]
     assert code_of(foreign) == (404, "not_found")

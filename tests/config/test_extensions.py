@@ -7,6 +7,7 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import NOBODY, Json, World
+from tests.every import every
 
 SECRET = "a secret of the desk"
 EVERYTHING = {
@@ -74,7 +75,7 @@ async def test_a_deleted_extension_is_gone_and_its_phones_stay(world: World) -> 
     assert after[0][0] > before[0][0], "the SIP side would take the new row for an older one"
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "code"),
     [
         pytest.param({"number": "200"}, 409, "number", id="a number that is taken"),

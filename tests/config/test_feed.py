@@ -12,6 +12,7 @@ from config.feed.reader import Reader
 from config.feed.ring import REMEMBERED, RING, Keys, Ring
 from config.feed.told import MAX_DATA, Own, Sight, Told, Wanted, tell
 from registrar.store.event_stream import Entry
+from tests.every import every
 
 ACME = "acme"
 CALLER = Caller(AccessLevel.MANAGER, ACME, "anna")
@@ -92,7 +93,7 @@ def test_a_key_is_remembered_for_a_thousand_entries() -> None:
     assert not keys.is_repeat("one")
 
 
-@pytest.mark.parametrize(
+@every(
     ("fields", "seen"),
     [
         pytest.param({"phone": "mine"}, True, id="a phone"),

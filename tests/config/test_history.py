@@ -15,6 +15,7 @@ from registrar.metrics import Metrics
 from registrar.model import Call, CallResult, CallState, Cause, Ending, Party, PastCall, Process
 from registrar.store.history_sql import SqlHistory
 from tests.config.world import NOBODY, World
+from tests.every import every
 
 NOON = 1_790_000_000.0
 """2026-09-21T14:13:20Z"""
@@ -204,7 +205,7 @@ async def test_other_customers_see_none_of_it(past: Past) -> None:
         assert (await client.get(f"/pbx/call/history?customer={rival}")).status_code == 403
 
 
-@pytest.mark.parametrize(
+@every(
     "query",
     ["from=yesterday", "result=lost,x", "direction=in", "direction=up&extension=200", "after=1", "limit=x",
      "format=xml", "number=%00", "missed=maybe", "missed=true&direction=out&extension=200",

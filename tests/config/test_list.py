@@ -4,6 +4,7 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import MODEL, World
+from tests.every import every
 
 
 async def listed(world: World, **params: str) -> tuple[int, list[str]]:
@@ -23,7 +24,7 @@ async def phones(world: World) -> World:
     return world
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "notes"),
     [
         ("4ee8a3", ["desk"]),
@@ -53,7 +54,7 @@ async def test_available_phones_have_no_extension(phones: World) -> None:
     assert (await listed(phones, available="false"))[0] == 3
 
 
-@pytest.mark.parametrize(
+@every(
     ("params", "offset", "limit", "notes"),
     [
         ({}, 0, 50, ["desk", "100% Ærlig_", "spare"]),
@@ -63,6 +64,8 @@ async def test_available_phones_have_no_extension(phones: World) -> None:
         ({"limit": "-5", "offset": "-5"}, 0, 1, ["desk"]),
         ({"limit": "5000"}, 0, 1000, ["desk", "100% Ærlig_", "spare"]),
         ({"limit": "", "offset": ""}, 0, 50, ["desk", "100% Ærlig_", "spare"]),
+        ({"limit": "0" * 30 + "2"}, 0, 2, ["desk", "100% Ærlig_"]),
+        ({"limit": "-" + "0" * 30 + "2", "offset": "0" * 40}, 0, 1, ["desk"]),
         ({"offset": "9" * 40}, 2**31 - 1, 50, []),
     ],
 )

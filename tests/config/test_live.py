@@ -7,6 +7,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
+from config import live
 from config.live import MAX_NODES, Live
 from registrar.model import Epoch
 from registrar.rules.status import UNKNOWN
@@ -144,13 +145,41 @@ async def test_a_lease_that_cannot_be_read_is_none(redis: Redis) -> None:
     assert status.online is False
 
 
+async def test_a_lease_that_is_missing_after_redis_stood_still_says_nothing(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RENEWED_SECONDS", 0.5)
+    await write_status(redis, "a", online(transport="tcp"))
+    await write_status(redis, "b", online())
+    reader = Live(redis, lambda: Epoch(NOW))
+    assert [one.online for one in await reader.statuses(["a", "b"])] == [False, True]
+    await redis.client_pause(round(1000 * (live.SLOW_SECONDS + 0.2)))
+    assert [one.online for one in await reader.statuses(["a", "b"])] == [None, True]
+    await lease(redis, "n1", "g1")
+    assert [one.online for one in await reader.statuses(["a", "b"])] == [True, True]
+    await redis.delete(keys.node("n1"))
+    await asyncio.sleep(0.6)
+    assert [one.online for one in await reader.statuses(["a", "b"])] == [False, True]
+
+
+async def test_a_lease_that_is_missing_says_nothing_while_redis_takes_no_writes(redis: Redis) -> None:
+    await write_status(redis, "a", online(transport="tcp"))
+    await write_status(redis, "b", online())
+    await redis.config_set("maxmemory", 1)
+    try:
+        statuses = await Live(redis, lambda: Epoch(NOW)).statuses(["a", "b"])
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert [one.online for one in statuses] == [None, True]
+
+
 async def test_known_nodes_are_asked_for_in_the_same_round_trip(redis: Redis) -> None:
     await lease(redis, "n1", "g1")
     await write_status(redis, "a", online(transport="tcp"))
-    live = Live(redis, lambda: Epoch(NOW))
+    reader = Live(redis, lambda: Epoch(NOW))
     for _ in range(2):
-        assert (await live.statuses(["a"]))[0].online is True
-    assert list(live._nodes) == ["n1"]
+        assert (await reader.statuses(["a"]))[0].online is True
+    assert list(reader._nodes) == ["n1"]
 
 
 async def test_the_names_of_nodes_are_forgotten_before_they_are_too_many(redis: Redis) -> None:
@@ -158,10 +187,10 @@ async def test_the_names_of_nodes_are_forgotten_before_they_are_too_many(redis: 
     for number, phone in enumerate(phones):
         await lease(redis, f"n{number}", "g1")
         await write_status(redis, phone, online(transport="tcp", node=f"n{number}"))
-    live = Live(redis, lambda: Epoch(NOW))
+    reader = Live(redis, lambda: Epoch(NOW))
     for _ in range(2):
-        assert all(status.online for status in await live.statuses(phones))
-    assert len(live._nodes) <= MAX_NODES
+        assert all(status.online for status in await reader.statuses(phones))
+    assert len(reader._nodes) <= MAX_NODES
 
 
 async def test_an_answer_that_came_too_late_is_not_taken_for_another(redis: Redis) -> None:

@@ -69,7 +69,9 @@ async def test_a_login_gets_a_token_that_works(world: World) -> None:
         assert (await client.get(PHONES, headers=header)).status_code == 200
         assert (await client.get(ROWS, headers=header)).status_code == 200
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    ((session,),) = await world.rows("SELECT oid FROM login_session")
     assert body == {
+        "session": session,
         "expiresInMinutes": 15,
         "employee": employee,
         "customer": world.ids["acme"],

@@ -8,6 +8,7 @@ import pytest
 from config.access import AccessLevel
 from config.pictures import drawing_oid
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.every import every
 
 MODELS = "/pbx/sipphonemodels"
 NEW: Json = {
@@ -85,7 +86,7 @@ async def test_a_change_leaves_what_is_not_sent(world: World, method: str) -> No
     assert stale.status_code == 412
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "wrong"),
     [
         ({"brand": None}, (422, "brand", "required")),

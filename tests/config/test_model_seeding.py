@@ -12,10 +12,12 @@ from config.access import AccessLevel
 from config.database import migrate
 from config.models import MODELS, seed_models, seeding
 from config.models.seeding import digest
+from config.models.versions import VERSIONS, writer_oid
 from registrar.store.database import connect
 from tests.config.test_migrations import load_former
 from tests.config.world import MODEL, World
 
+LONG_AGO = "2020-01-02"
 ASK = "SELECT softkeys, writer FROM sip_phone_model WHERE oid = :oid"
 
 
@@ -114,6 +116,58 @@ async def test_a_later_list_corrects_what_no_admin_changed(newer: World) -> None
     assert tag != corrected.headers["ETag"] == again.headers["ETag"]
 
 
+async def phones_of_before(world: World) -> None:
+    """One phone of each of three models, saved long ago."""
+    for model in ("snom", "snom-d735", "yealink"):
+        await world.create(sipPhoneModel=MODEL[model])
+    await world.execute(f"UPDATE sip_phone SET config_saved_at = '{LONG_AGO} 12:00:00'")
+
+
+async def saved_since(world: World) -> set[str]:
+    """The models whose phones have other files than long ago."""
+    rows = await world.rows(
+        "SELECT model.oid, phone.config_saved_at FROM sip_phone phone "
+        "JOIN sip_phone_model model ON model.id = phone.model_id"
+    )
+    names = {oid: name for name, oid in MODEL.items()}
+    return {names[oid] for oid, saved in rows if not str(saved).startswith(LONG_AGO)}
+
+
+async def test_a_corrected_model_moves_config_saved_of_its_phones(newer: World) -> None:
+    await phones_of_before(newer)
+    await seed(newer.engine)
+    assert await saved_since(newer) == {"snom"}
+
+
+async def test_a_correction_that_is_in_no_file_moves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = dict(MODELS["snom"]) | {"description": "Another one", "ringer_volume_max": 9}
+    monkeypatch.setattr(seeding, "MODELS", {**MODELS, "snom": row})
+    await phones_of_before(world)
+    await seed(world.engine)
+    ((description,),) = await world.rows(
+        "SELECT description FROM sip_phone_model WHERE oid = :id", id=MODEL["snom"]
+    )
+    assert (description, await saved_since(world)) == ("Another one", set())
+
+
+async def test_a_new_version_of_a_writer_moves_config_saved_of_its_phones_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await phones_of_before(world)
+    await seed(world.engine)
+    assert await saved_since(world) == set(), "it has the versions of today"
+    writer = str(MODELS["snom"]["writer"])
+    monkeypatch.setattr(seeding, "VERSIONS", {**VERSIONS, writer: VERSIONS[writer] + 1})
+    await seed(world.engine)
+    same = {name for name in ("snom", "snom-d735", "yealink") if MODELS[name]["writer"] == writer}
+    assert await saved_since(world) == same < {"snom", "snom-d735", "yealink"}
+    await world.execute(f"UPDATE sip_phone SET config_saved_at = '{LONG_AGO} 12:00:00'")
+    await seed(world.engine)
+    assert await saved_since(world) == set()
+
+
 async def test_a_later_list_leaves_what_an_admin_changed_until_it_is_undone(newer: World) -> None:
     path = f"/pbx/sipphonemodels/{MODEL['snom']}"
     async with newer.client(AccessLevel.ADMIN) as client:
@@ -158,7 +212,8 @@ async def test_each_value_of_a_model_counts_for_its_digest(database_url: str) ->
         rows = await connection.execute(text("SELECT oid, digest FROM seeded_model"))
         stored = {row.oid: row.digest for row in rows}
     await engine.dispose()
-    assert stored == {str(row["oid"]): digest(row) for row in MODELS.values()}
+    versions = {writer_oid(writer): str(version) for writer, version in VERSIONS.items()}
+    assert stored == {str(row["oid"]): digest(row) for row in MODELS.values()} | versions
     row = dict(MODELS["snom"])
     changes = {"softkeys": 25, "provision": False, "handset_mic_min": -1, "legacy_tls": True, "writer": "lg"}
     digests = {digest(row | {name: value}) for name, value in changes.items()}

@@ -2,17 +2,16 @@
 
 import re
 
-import pytest
-
 from config.access import RULES
 from config.documentation import operation_id
+from tests.every import every
 
 DOMAIN = "/config/v2/sip/domains/{domain}"
 HIDDEN = ("/docs", "/openapi", "/phone", "/selftest", "/board", "/base")
 """Pages for people, and `/`: the documentation of the API leaves them out."""
 
 
-@pytest.mark.parametrize(
+@every(
     ("method", "path", "name"),
     [
         ("GET", "/pbx/sipphone", "list_phones"),

@@ -411,3 +411,26 @@ async def test_the_documentation_has_the_live_properties_where_they_are_shown(wo
     body = paths["/pbx/extension/{id}"]["patch"]["requestBody"]["content"]["application/json"]["schema"]
     change = schemas[body["$ref"].rpartition("/")[2]] if "$ref" in body else body
     assert set(NO_WISHES) <= set(change["properties"]) and "state" not in change["properties"]
+
+
+async def test_what_a_deleted_person_wanted_goes_with_it(world: World) -> None:
+    """In both dialects; a person whose deletion is refused keeps it."""
+    async with world.client(AccessLevel.MANAGER) as client:
+        people = [world.ids["ext200"], world.ids["ext201"]]
+        for person in people:
+            answer = await client.patch(f"/pbx/extension/{person}", json={"dnd": True})
+            assert answer.status_code == 200, answer.text
+        assert await world.redis.exists(*map(keys.person, people)) == 2
+        stale = {"If-Match": '"999"'}
+        assert (await client.delete(f"/pbx/extension/{people[0]}", headers=stale)).status_code == 412
+        assert await world.redis.exists(*map(keys.person, people)) == 2
+        assert (await client.delete(f"/pbx/extension/{people[0]}")).status_code == 200
+        assert await world.redis.exists(*map(keys.person, people)) == 1
+        path = f"{await domain(world)}/users/{await number(world, people[1], 'extension')}"
+        assert (await client.delete(path)).status_code == 204
+    assert await world.redis.exists(*map(keys.person, people)) == 0
+
+
+async def test_a_person_can_be_deleted_while_redis_is_away(world: World, dead_redis: Redis) -> None:
+    async with world.but(redis=dead_redis).client(AccessLevel.MANAGER) as client:
+        assert (await client.delete(f"/pbx/extension/{world.ids['ext201']}")).status_code == 200

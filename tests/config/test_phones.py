@@ -122,6 +122,7 @@ async def test_a_new_phone_has_the_defaults(world: World) -> None:
         "ringer": {"volume": None, "tone": None},
         "volume": {"handset": nothing, "headset": nothing, "handsfree": nothing},
         "softkeys": [],
+        "policy": {"tls": None, "srtp": None, "sha256": None, "maxContacts": None},
         "codec": {"hdAudio": True, "video": False},
         "network": {
             "dhcp": True,

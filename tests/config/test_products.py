@@ -7,6 +7,7 @@ import pytest
 
 from config.access import AccessLevel
 from tests.config.world import MODEL, NOBODY, Json, World
+from tests.every import every
 
 EVERYTHING = {"type": "SIDE_PANEL", "productCode": "D7-C", "name": "Panel", "price": 99.95}
 
@@ -48,7 +49,7 @@ async def test_one_property_changes_alone(world: World) -> None:
             assert answer.json() == created
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "status", "code"),
     [
         pytest.param({"type": None}, 422, "type", id="no type"),

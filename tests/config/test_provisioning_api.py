@@ -36,7 +36,7 @@ async def test_the_state_follows_the_phone(world: World) -> None:
     assert (await get(world, f"{line.partition(URL)[2]}{NAME}")).status_code == 200
     assert (await shown(world, id))["state"] == "configured"
     statement = "SELECT action FROM audit_log WHERE row_oid = :id ORDER BY id"
-    assert [row[0] for row in await world.rows(statement, id=id)] == ["create", "rearm"]
+    assert [row[0] for row in await world.rows(statement, id=id)] == ["create", "rearm", "first-contact"]
 
 
 async def test_what_cannot_be_provisioned_says_why(world: World) -> None:
@@ -126,6 +126,23 @@ async def test_a_phone_leaves_a_vlan_that_it_was_told(world: World) -> None:
     assert [file["isLoaded"] for file in files if file["name"] == NAME] == [True]
 
 
+async def test_a_vlan_in_extra_lines_is_left_to_them(world: World) -> None:
+    """It was taken for one of ours, and the next file ended it beside the line that sets it."""
+    world = on(world)
+    own = "static.network.vlan.internet_port_enable = 1"
+    id = await new_phone(world, customConfig=f"{own}\nstatic.network.vlan.internet_port_vid = 12")
+    path = await armed(world, id)
+    first = (await get(world, path)).text
+    assert own in first
+    for _ in range(2):
+        assert (await get(world, path)).text.count("internet_port_enable") == 1
+    async with world.client() as client:
+        await client.patch(f"/pbx/sipphone/{id}", json={"network": {"vlanId": 13}, "customConfig": ""})
+        assert "internet_port_vid = 13\n" in (await get(world, path)).text
+        await client.patch(f"/pbx/sipphone/{id}", json={"network": {"vlanId": 0}, "customConfig": "a.b = 1"})
+    assert "internet_port_enable = 0\n" in (await get(world, path)).text, "that one was ours"
+
+
 async def test_secrets_are_for_those_who_may_read_passwords(world: World) -> None:
     world = on(world)
     id = await new_phone(world)
@@ -150,6 +167,28 @@ async def test_secrets_are_for_those_who_may_read_passwords(world: World) -> Non
     assert len(admin) == 10 and f"user_password = admin:{admin}\n" in loaded
     assert admin not in str(masked)
     assert told.count("secrets-read") == 1
+
+
+async def test_who_reads_secrets_is_in_the_audit_log(world: World) -> None:
+    """The SIP password and the password of the phone's own pages are two reads."""
+    world = on(world)
+    id = await new_phone(world)
+    path = f"/pbx/sipphone/{id}"
+    async with world.client(AccessLevel.OWNER) as client:
+        await client.post(f"{path}/provisioning", json={"rearm": True})
+        await client.get(path)
+        for _ in range(2):
+            await client.get(f"{path}/provisioning")
+        await client.get(f"{path}/configuration")
+        await client.get(f"{path}/configuration", params={"secrets": "true"})
+        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        rows = (await client.get("/audit", params={"object": id})).json()["rows"]
+    told = [(row["action"], row["after"]) for row in rows if row["action"].startswith("read")]
+    assert sorted(told, key=str) == [
+        ("read", {"shown": ["adminPassword"]}),
+        ("read", {}),
+        ("readsecrets", {}),
+    ]
 
 
 async def test_extra_lines_are_checked_before_they_are_stored(world: World) -> None:

@@ -19,7 +19,9 @@ from config import clock
 from config.access import AccessLevel
 from config.provisioning.admit import Grant
 from config.provisioning.answers import NOT_FOUND
+from config.provisioning.build import limiter_of
 from config.provisioning.limits import Limiter
+from config.provisioning.load import Device
 from config.provisioning.records import Records
 from registrar.metrics import Metrics
 from registrar.model import Mono
@@ -40,7 +42,7 @@ from tests.config.phones import (
     phone,
     rule,
 )
-from tests.config.world import World
+from tests.config.world import MODEL, World
 from tests.patience import SOAK
 
 STEADY = "static.auto_provision.server.url = https://prov.test/p/"
@@ -167,7 +169,78 @@ async def test_a_reset_voids_whatever_opens_the_new_password(world: World) -> No
     loaded = await get(world, await armed(world, id))
     assert f"account.1.password = {answer['password']}\n" in loaded.text and steady(loaded) != old
     actions = await world.rows("SELECT action FROM audit_log WHERE row_oid = :id ORDER BY id", id=id)
-    assert [row[0] for row in actions] == ["create", "rearm", "link", "resetcredentials", "rotate", "rearm"]
+    armed_once = ["create", "rearm", "first-contact", "link"]
+    assert [row[0] for row in actions] == [*armed_once, "resetcredentials", "rotate", "rearm"]
+
+
+async def test_a_reset_makes_a_new_password_of_the_pages_and_keeps_the_old_one_in_sight(world: World) -> None:
+    world = on(world)
+    id = await new_phone(world)
+    path = f"/pbx/sipphone/{id}"
+
+    async def reset() -> None:
+        async with world.client(AccessLevel.VIEWER) as client:
+            assert (await client.post(f"{path}/resetcredentials")).status_code == 200
+
+    async def shown() -> tuple[str | None, str | None]:
+        async with world.client(AccessLevel.VIEWER) as client:
+            answer = (await client.get(f"{path}/provisioning")).json()
+        return answer["adminPassword"], answer["nextAdminPassword"]
+
+    async def written(at: str) -> str:
+        (line,) = [one for one in (await get(world, at)).text.splitlines() if "user_password = admin:" in one]
+        return line.rpartition(":")[2]
+
+    first = await armed(world, id)
+    await reset()
+    before, none = await shown()
+    assert none is None, "the phone has loaded nothing, so no former one is in it"
+    first = await armed(world, id)
+    assert await written(first) == before
+    await reset()
+    asked, following = await shown()
+    assert asked == before and following not in (None, before)
+    await reset()
+    asked, last = await shown()
+    assert asked == before and last not in (None, before, following), "the phone still has the first one"
+    assert await written(await armed(world, id)) == last
+    assert await shown() == (last, None)
+
+
+async def test_a_reset_during_a_load_keeps_what_the_phone_has_got(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load tells the password that was new; a later reset makes another one, and its former one stays."""
+    world = on(world)
+    id = await new_phone(world)
+    await get(world, await armed(world, id))
+    async with world.client() as client:
+        await client.post(f"/pbx/sipphone/{id}/resetcredentials")
+        path = await armed(world, id)
+        note = Records.note
+
+        async def after_a_reset(records: Records, grant: Grant, device: Device, *rest: Any) -> bool:
+            assert (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).status_code == 200
+            return await note(records, grant, device, *rest)
+
+        monkeypatch.setattr(Records, "note", after_a_reset)
+        assert (await get(world, path)).status_code == 200
+        answer = (await client.get(f"/pbx/sipphone/{id}/provisioning")).json()
+    assert answer["nextAdminPassword"] is not None
+
+
+async def test_a_reset_of_a_phone_without_a_writer_does_not_send_to_a_url(world: World) -> None:
+    """The model was changed, so there are secrets, and a new URL would be refused."""
+    world = on(world)
+    id = await new_phone(world)
+    await armed(world, id)
+    async with world.client() as client:
+        await client.patch(f"/pbx/sipphone/{id}", json={"sipPhoneModel": MODEL["generic"]})
+        answer = (await client.post(f"/pbx/sipphone/{id}/resetcredentials")).json()
+        assert "provisioning" not in answer["nextStep"] and "at the phone" in answer["nextStep"]
+        keep = {"keepProvisioning": "true"}
+        kept = (await client.post(f"/pbx/sipphone/{id}/resetcredentials", params=keep)).json()
+    assert "nextStep" not in kept
 
 
 @pytest.mark.parametrize("way", ["first", "steady"])
@@ -424,6 +497,21 @@ async def test_the_limit_counts_without_redis_and_ends(dead_redis: Redis) -> Non
         await limiter.missed("2001:db8::1")
     await limiter.loaded("2001:db8::1")
     assert not await limiter.is_blocked("2001:db8::1")
+
+
+async def test_both_listeners_count_guesses_together_without_redis(world: World, dead_redis: Redis) -> None:
+    world = on(world, misses=2)
+    path = await armed(world, await new_phone(world))
+    limiter = limiter_of(world.settings.provisioning, dead_redis, Metrics())
+    away = world.but(redis=dead_redis)
+    weak = away.but(provisioning=away.settings.provisioning.for_old_phones())
+    async with phone(weak, limiter=limiter) as client:
+        for _ in range(2):
+            assert (await client.get("/p/" + "a" * 26 + f"/{NAME}")).status_code == 404
+    async with phone(away, limiter=limiter) as client:
+        assert (await client.get(path)).status_code == 404, "it is held here, too"
+    async with phone(away, THERE, limiter=limiter) as client:
+        assert (await client.get(path)).status_code == 200
 
 
 async def test_two_first_fetches_at_once_have_one_winner(world: World) -> None:

@@ -22,12 +22,13 @@ from config.provisioning.secrets import (
     new_admin_password,
     new_secret,
 )
+from tests.every import every
 
 SECRET = "abcdefghijklmnopqrstuvwxyz"
 TOKEN = "0123456789abcdef012345678"
 
 
-@pytest.mark.parametrize(
+@every(
     ("path", "named"),
     [
         (f"/p/{SECRET}/000413922D24.xml", OfSecret(SECRET, "000413922D24.xml")),

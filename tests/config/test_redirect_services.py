@@ -24,6 +24,7 @@ from tests.config.vendors import (
     spelled,
     vendor,
 )
+from tests.every import every
 
 MAC = "0004139ABCDE"
 URL = "https://prov.test/p/abcdefghijklmnopqrstuvwxyz/0004139ABCDE.xml?a=1&b=<2>"
@@ -125,8 +126,8 @@ async def test_a_service_that_is_not_there_is_tried_again() -> None:
     await gone.client.close()
 
 
-@pytest.mark.parametrize("error", ["malformed_mac", "malformed_url", "url_invalid:x"])
-@pytest.mark.parametrize("name", ["snom", "gigaset", "yealink"])
+@every("error", ["malformed_mac", "malformed_url", "url_invalid:x"])
+@every("name", ["snom", "gigaset", "yealink"])
 async def test_a_refusal_of_a_phone_is_final(name: str, error: str) -> None:
     array = f"<data><value><boolean>0</boolean></value><value><string>Error:{error}</string></value></data>"
     text = ANSWER.format(f"<array>{array}</array>")
@@ -200,7 +201,7 @@ async def test_sraps_looks_up_once_what_does_not_change() -> None:
 # Answers by XML-RPC
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "words"),
     [
         (DOCTYPE + ANSWER.format("&b;"), "declaration"),

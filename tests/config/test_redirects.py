@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from config.access import AccessLevel
 from config.chores import Chores
 from config.database import writing
 from config.leases import take_lease
 from config.redirect.client import Client
-from config.redirect.outbox import AT_ONCE
+from config.redirect.outbox import AT_ONCE, Outbox
 from config.redirect.queue import FIRST_SECONDS, LAST_SECONDS, retry_seconds
 from config.redirect.services import made
 from config.redirect.worker import Redirector, without_secrets
@@ -247,6 +248,46 @@ async def test_phones_from_before_the_account_are_settled_by_themselves(world: W
         assert await chores.settle() == 0, "each phone once in the life of a process"
     off = Chores(world.app().state.parts)
     assert await off.settle() == 0
+
+
+async def test_a_phone_that_cannot_be_settled_does_not_hold_up_those_behind_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = Office(world)
+    macs = [f"0004139AC{number:03X}" for number in range(AT_ONCE + 2)]
+    for mac in macs:
+        await office.phone(macAddress=mac)
+        await office.asked("POST", {"_id": await _id(world, mac)}, "/provisioning", rearm=True)
+    spoiled = macs[3]
+    await world.execute("UPDATE provisioning SET first_enc = 'of a lost key' WHERE mac = :mac", mac=spoiled)
+    await world.execute("DELETE FROM redirect")
+    async with vendor(SERVE["sraps"]) as sraps:
+        later = Office(world, sraps=sraps)
+        chores = Chores(later.world.app().state.parts)
+        assert await chores.settle() == len(macs)
+    assert await later.states() == [(mac, "sraps", "pending") for mac in macs if mac != spoiled]
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert spoiled in told.getMessage() and "not told" in told.getMessage()
+
+
+async def test_phones_are_settled_again_after_the_database_was_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Office(world).phone()
+    await world.execute("DELETE FROM redirect")
+
+    async def away(*_: object) -> None:
+        raise OperationalError("SELECT", {}, OSError("gone"))
+
+    async with vendor(SERVE["sraps"]) as sraps:
+        later = Office(world, sraps=sraps)
+        chores = Chores(later.world.app().state.parts)
+        with monkeypatch.context() as broken:
+            broken.setattr(Outbox, "settle", away)
+            with pytest.raises(OperationalError):
+                await chores.settle()
+        assert await chores.settle() == 1
+    assert await later.states() == [(MAC, "sraps", "pending")]
 
 
 async def _id(world: World, mac: str) -> str:

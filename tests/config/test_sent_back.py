@@ -9,6 +9,7 @@ from config.checks import bare_number, is_email
 from config.operations.draft import NOT_SENT, Document
 from tests.config.v2 import DEVICE, domain, made
 from tests.config.world import MODEL, Json, World
+from tests.every import every
 
 PHONE: Final = "/pbx/sipphone"
 FULL: Final = {
@@ -137,7 +138,7 @@ async def test_a_key_with_dots_is_a_path(world: World) -> None:
     assert phone["volume"]["handset"]["mic"] == 3
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "path", "value"),
     [
         ({"ip.mode": "OPEN"}, "ip.mode", "OPEN"),
@@ -206,7 +207,7 @@ def test_a_number_loses_what_people_write_between_its_digits(written: str, bare:
     assert bare_number(written) == bare
 
 
-@pytest.mark.parametrize(
+@every(
     ("address", "valid"),
     [
         ("anna@example.com", True),

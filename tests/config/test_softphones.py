@@ -12,9 +12,10 @@ from config.provisioning.draft import Unwritable
 from config.provisioning.softphones import CLIENTS, Client, of_file
 from config.provisioning.view import Account, Server
 from tests.config import softphone_parsers as parsers
+from tests.every import every
 from tests.patience import SOAK
 
-EXAMPLES = 20_000 if SOAK else 150
+EXAMPLES = 20_000 if SOAK else 50
 ACCOUNT = Account("u" * 32, "p" * 32, "acme.test", "Anna Østergård", "200")
 SERVER = Server("sip.acme.test", 5061, "tls", "https://prov.test/p/steady/", 600)
 URL = "https://prov.test/o/abcdefghijklmnopqrstuvwxyz"
@@ -185,8 +186,8 @@ def test_the_files_of_the_clients_have_names_of_their_own() -> None:
     assert of_file("001565123456.cfg") is None
 
 
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
-@pytest.mark.parametrize(
+@every("client", CLIENTS.values(), ids=CLIENTS)
+@every(
     ("account", "field"),
     [
         (replace(ACCOUNT, username='x"@evil.test>'), "username"),
@@ -203,7 +204,7 @@ def test_a_part_of_a_uri_that_needs_an_escape_is_refused(
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "field", "value"),
     [
         *(("baresip", "password", f"a{char}b") for char in ' ;,<>"\\\n'),

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from config.errors import Refused
 from config.request import request_host, source_address
 from registrar.rules.proxies import MAX_HOPS
+from tests.every import every
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -17,7 +18,7 @@ def request(peer: str | None, **headers: str) -> Request:
     return Request({"type": "http", "headers": raw, "client": (peer, 1) if peer else None})
 
 
-@pytest.mark.parametrize(
+@every(
     ("peer", "forwarded", "expected"),
     [
         ("192.0.2.1", "", "192.0.2.1"),

@@ -7,6 +7,14 @@ from tests.config.test_changes import heard
 from tests.config.v2 import DEVICE, ROOT, domain, made, number, refused, row, rows
 from tests.config.world import World
 
+NO_POLICIES = {
+    "requireTls": "0",
+    "requireSrtp": "0",
+    "requireSha256": "0",
+    "requireNetworks": "0",
+    "maxContacts": None,
+}
+
 
 async def test_a_level_sees_its_domains(world: World) -> None:
     for level, own, seen in (
@@ -27,6 +35,7 @@ async def test_a_domain_is_shown_as_it_was_changed(world: World) -> None:
             "domain": "acme.test",
             "displayName": None,
             "rec": "0",
+            **NO_POLICIES,
             "createDatetime": before["createDatetime"],
             "updateDatetime": before["updateDatetime"],
         }

@@ -15,6 +15,7 @@ from config.v2 import answers
 from config.v2.asking import wants_array
 from tests.config.v2 import domain
 from tests.config.world import World
+from tests.every import every
 
 MANY: Final = 5 * answers.AT_ONCE + 1
 PIECE_BYTES: Final = answers.AT_ONCE * 300
@@ -23,7 +24,7 @@ PIECE_BYTES: Final = answers.AT_ONCE * 300
 Heard = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-@pytest.mark.parametrize(
+@every(
     ("accept", "array"),
     [
         ("application/json", True),
@@ -183,3 +184,30 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(world: World, netwo
 
     await ask(world.app(), world, networks, gone)
     assert in_use(world) == 0
+
+
+async def test_a_list_that_is_taken_as_csv_is_in_the_audit_log(world: World, networks: str) -> None:
+    """The tenant whose rows were taken sees it, also if the caller belongs to another one."""
+    async with world.client(AccessLevel.ADMIN, "rival") as client:
+        for path, query in (
+            (networks, "?display[]=network&format=csv"),
+            (networks, "?display[]=network&format=csv&offset=10&limit=7"),
+            (networks, "?display[]=network&format=jsonarray&limit=7"),
+            (networks.rpartition("/")[0] + "/users", "?display[]=user&format=csv"),
+            ("/config/v2/sip/domains", "?display[]=domain&format=csv"),
+        ):
+            assert (await client.get(path + query)).status_code == 200
+        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+    told = await world.rows(
+        "SELECT named, changes, oid FROM audit_log LEFT JOIN customer ON customer.id = customer_id "
+        "WHERE action = 'export' ORDER BY audit_log.id"
+    )
+    acme = world.ids["acme"]
+    assert [
+        (named.rpartition("/")[2], json.loads(changes)["after"]["rows"], oid) for named, changes, oid in told
+    ] == [
+        ("trustedNetworks", MANY, acme),
+        ("trustedNetworks", 7, acme),
+        ("users", 2, acme),
+        ("domains", 2, world.ids["rival"]),
+    ]

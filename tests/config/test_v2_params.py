@@ -11,6 +11,7 @@ from config.access import AccessLevel
 from config.v2.params import MAX_KEYS
 from tests.config.v2 import JOE, SALES, domain, made, refused, row, rows
 from tests.config.world import World
+from tests.every import every
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
@@ -86,7 +87,7 @@ async def test_arrays_come_in_every_spelling(world: World) -> None:
             assert refused(await client.post(members, **nobody)) == (400, "userSpec is missing")
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "body"),
     [
         pytest.param("application/json", b"[]", id="a JSON array"),

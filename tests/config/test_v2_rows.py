@@ -12,6 +12,7 @@ from config.v2.asking import MAX_CONDITIONS, MAX_ROWS
 from config.v2.rows import OPERANDS
 from tests.config.v2 import domain, refused, row, rows
 from tests.config.world import World
+from tests.every import every
 
 PEOPLE: list[dict[str, str]] = [
     {"user": "anna", "displayName": "Ærlig Anna", "ukPhoneId": "9", "dashboard": "1", "officeName": "a-b"},
@@ -139,7 +140,7 @@ async def test_several_filters_must_all_hold(world: World, people: str) -> None:
             assert await listed(client, people, **spelling) == [C]
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "message"),
     [
         ("user", f"{FORM}, not 'user'"),
@@ -162,7 +163,7 @@ async def test_a_wrong_filter_is_refused(world: World, text: str, message: str) 
     assert refused(answer) == (400, message)
 
 
-@pytest.mark.parametrize(
+@every(
     "params",
     [
         {"filter[]": "password-notnull"},
@@ -195,7 +196,7 @@ async def test_what_a_list_does_not_know_is_refused(world: World, params: dict[s
         assert refused(await client.get(f"{await domain(world)}/users", params=params))[0] == 400
 
 
-@pytest.mark.parametrize(
+@every(
     ("sort", "users"),
     [
         ([], [A, B, C]),
@@ -257,7 +258,7 @@ async def test_an_array_and_csv_say_the_same(world: World, people: str) -> None:
     assert single.text == 'displayName\r\n"Bob ""100%"""\r\n'
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"], ids=repr)
+@every("first", ["=", "+", "-", "@", "\t", "\r"], ids=repr)
 async def test_no_cell_is_a_formula(world: World, people: str, first: str) -> None:
     name = f"{first}1+1"
     await world.execute("UPDATE extension SET name = :name WHERE sip_user = :user", name=name, user=B)

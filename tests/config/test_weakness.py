@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.operations.passwords import JUDGED, common_passwords, weakness
+from tests.every import every
 
 LEAST = 10
 ABOUT = ("joe.blogs@acme.test", "Joe Blogs", "200", "Acme")
@@ -32,7 +33,7 @@ def test_a_short_one_is_told_how_long_it_must_be(password: str) -> None:
     assert weakness("Xq7-vRt2zP", 12) == "The password needs at least 12 characters"
 
 
-@pytest.mark.parametrize(
+@every(
     "password",
     [
         "1234567890",

@@ -20,6 +20,7 @@ from config.access import AccessLevel
 from config.web import MAX_BODY
 from registrar.store.database import connect
 from tests.config.world import MODEL, World
+from tests.every import every
 
 BODIES = [
     ("nothing", b""),
@@ -36,7 +37,7 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("body", [row[1] for row in BODIES], ids=[row[0] for row in BODIES])
+@every("body", [row[1] for row in BODIES], ids=[row[0] for row in BODIES])
 async def test_a_body_that_is_no_object_is_refused(world: World, body: bytes) -> None:
     async with world.client() as client:
         answer = await client.post("/pbx/sipphone", content=body)

@@ -65,6 +65,26 @@ async def test_a_client_is_told_where_to_connect(
     assert {name: phone[name] for name in ("server", "servers") if name in phone} == expected
 
 
+@pytest.mark.parametrize(
+    ("ice", "told"),
+    [((), ["webrtc"]), (("stun:stun.test",), ["webrtc"]), (("turn:turn.test",), ["webrtc", "turn"])],
+)
+async def test_who_gets_credentials_is_in_the_audit_log(
+    world: World, ice: tuple[str, ...], told: list[str]
+) -> None:
+    world = world.but(turn_urls=ice, turn_secret="shared")
+    async with world.client(AccessLevel.OWNER, person="anna") as client:
+        for _ in range(2):
+            answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
+        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        (row,) = (await client.get("/audit", params={"action": "read"})).json()["rows"]
+    assert (row["object"], row["employee"], row["after"]) == (
+        answer.json()["_id"],
+        world.ids["anna"],
+        {"shown": told},
+    )
+
+
 @pytest.mark.parametrize("instance", [None, "", 7, "a\nb", "x" * 256])
 async def test_an_instance_must_have_a_name(world: World, instance: object) -> None:
     async with world.client(AccessLevel.PERSONAL, person="anna") as client:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.every import every
 from tests.fuzz import TARGETS
 from tests.registrar.sip.strategies import anything, unhurried
 
@@ -19,9 +20,7 @@ def target(name: str) -> Any:
 SEEDS = [(name, seed) for name in TARGETS for seed in target(name).SEEDS]
 
 
-@pytest.mark.parametrize(
-    ("name", "seed"), SEEDS, ids=[f"{name}-{number}" for number, (name, _) in enumerate(SEEDS)]
-)
+@every(("name", "seed"), SEEDS, ids=[f"{name}-{number}" for number, (name, _) in enumerate(SEEDS)])
 def test_every_seed_holds(name: str, seed: bytes) -> None:
     target(name).check(seed)
 

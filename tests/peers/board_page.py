@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.patience import limit
+from tests.patience import limit, pause
 from tests.peers.browser import Tab
 from tests.peers.process import PeerFailed
 
 STEP_SECONDS: Final = limit(10.0)
-POLL_SECONDS: Final = 0.02
 ROW: Final = ".all .row"
 
 
@@ -92,8 +91,9 @@ class BoardPage:
         """Return how long it took until `holds()` was true. Raises PeerFailed."""
         begin = time.monotonic()
         while not holds():
-            if time.monotonic() > begin + within:
+            waited = time.monotonic() - begin
+            if waited > within:
                 problems = "\n".join(self.tab.problems())
                 raise PeerFailed(f"board: not {what} within {within:g} s\n{self.tab.text()}\n{problems}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause(waited))
         return time.monotonic() - begin

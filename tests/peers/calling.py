@@ -159,7 +159,7 @@ class CallingPhone:
 
     def uri(self, to: str) -> str:
         """What is dialled."""
-        return to if to.startswith(("sip:", "tel:", "urn:")) else f"sip:{to}@{self.account.domain}"
+        return to if to.startswith(("sip:", "sips:", "tel:", "urn:")) else f"sip:{to}@{self.account.domain}"
 
     async def send(
         self,

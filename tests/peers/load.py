@@ -111,8 +111,13 @@ class ConnectedPhone(Phone):
                 await asyncio.sleep(AGAIN_SECONDS)
         raise TimeoutError(f"not registered within {deadline:g} s")
 
+    @property
+    def connected(self) -> bool:
+        """Whether its connection is open, as far as it knows."""
+        return self._connected and self._endpoint.lost is None
+
     async def _connect(self) -> None:
-        if not self._connected or self._endpoint.lost is not None:
+        if not self.connected:
             self.move(await self._open())
             self._connected = True
 
@@ -191,6 +196,12 @@ class SteadyLoad:
             if self._shared is not None:
                 async with self._shared:
                     self._shared = None
+
+    def reached_at(self, username: str) -> str:
+        """The contact under which a phone can be reached now; empty while it has no connection."""
+        phone = next(one for one in self._phones if one.caller.account.username == username)
+        gone = isinstance(phone, ConnectedPhone) and not phone.connected
+        return "" if gone else phone.caller.contact
 
     async def _run(self) -> None:
         idle = list(self._phones)

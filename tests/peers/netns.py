@@ -19,11 +19,12 @@ To look inside from a terminal: `nsenter --net=/proc/<pid of any program in it>/
 
 import ctypes
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -110,14 +111,28 @@ class Namespace:
 
     def drop_fragments(self) -> None:
         """Let no piece of a packet in, as many home routers and VPNs do."""
-        chain = "type filter hook prerouting priority -450; ip frag-off & 0x3fff != 0 drop;"
-        rules = f"table ip whole {{\n chain in {{\n {chain}\n }}\n}}\n"
+        chain = "type filter hook prerouting priority -450\n ip frag-off & 0x3fff != 0 drop"
+        self._nft(f"table ip whole {{\n chain in {{\n {chain}\n }}\n}}\n")
+
+    def drop(self, *, coming: Sequence[str] = (), leaving: Sequence[str] = ()) -> None:
+        """Lose the packets that these expressions of nftables match, until `deliver`."""
+        chains = [_chain("input", coming), _chain("output", leaving)]
+        self._nft("table ip losses {\n" + "".join(chains) + "}\n")
+
+    def deliver(self) -> int:
+        """Lose no packet any more, and return how many were lost."""
+        counted = self._nft("list table ip losses\n")
+        self._nft("delete table ip losses\n")
+        return sum(map(int, re.findall(r"counter packets (\d+)", counted)))
+
+    def _nft(self, commands: str) -> str:
         with self.entered():
             done = subprocess.run(
-                ["nft", "-f", "-"], input=rules, capture_output=True, text=True, env={"PATH": PATH}
+                ["nft", "-f", "-"], input=commands, capture_output=True, text=True, env={"PATH": PATH}
             )
         if done.returncode != 0:
             raise OSError(f"nft: {done.stderr.strip()}")
+        return done.stdout
 
     def start(self) -> None:
         """Make it."""
@@ -152,6 +167,12 @@ class Namespace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _chain(hook: str, lost: Sequence[str]) -> str:
+    """A chain that counts and drops what any of these expressions matches."""
+    rules = "".join(f"  {one} counter drop\n" for one in lost)
+    return f" chain {hook} {{\n  type filter hook {hook} priority 0\n{rules} }}\n"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.patience import limit
+from tests.peers.phone import Address
 from tests.peers.ports import free_port
 from tests.peers.process import CLEAN_ENVIRONMENT, PeerFailed, Process, wait_until
 
@@ -71,14 +72,16 @@ def binaries() -> Path | None:
 class PostgresServer:
     """One server with a superuser and no password; databases come and go by `create` and `drop`.
 
-    Options given by name replace those above: `PostgresServer(shared_buffers="1GB")`.
+    Options given by name replace those above: `PostgresServer(shared_buffers="1GB")`. Clients may come from
+    loopback, and from `network`.
     """
 
-    def __init__(self, *, cores: str = "", **options: str) -> None:
+    def __init__(self, *, cores: str = "", network: str = "", **options: str) -> None:
         folder = binaries()
         if folder is None:
             raise PeerFailed("PostgreSQL is not installed (deploy/peers.sh installs it)")
         self._folder = folder
+        self._network = network
         self._home = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._data = self._home / "data"
         self.port = free_port()
@@ -90,9 +93,10 @@ class PostgresServer:
         self._asked = ""
         self._made = 0
 
-    def url(self, database: str = "postgres") -> str:
-        """For REGISTRAR_DATABASE_URL."""
-        return f"postgresql+asyncpg://{OWNER}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "postgres", place: Address | None = None) -> str:
+        """For REGISTRAR_DATABASE_URL; `place` is another address that leads to it."""
+        host, port = place or ("127.0.0.1", self.port)
+        return f"postgresql+asyncpg://{OWNER}@{host}:{port}/{database}"
 
     @property
     def pid(self) -> int:
@@ -186,6 +190,9 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise PeerFailed(f"initdb: {done.stderr.strip() or done.stdout.strip()}")
+        if self._network:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._network} trust\n")
 
     def _start_psql(self) -> subprocess.Popen[str]:
         """One psql for many statements: to start one costs more than most of what it is asked."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.patience import limit
+from tests.patience import limit, pause
 from tests.peers import forked, netns, procfs
 from tests.peers.forked import Forked
 
@@ -22,7 +22,6 @@ STARTED: Final[deque["Program"]] = deque(maxlen=4)
 """The servers that were started last: a test that fails shows what they wrote."""
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 10.0
-POLL_SECONDS: Final = 0.01
 STARTER: Final = ThreadPoolExecutor(1, "starter")
 """The one thread that starts programs: a thread of asyncio's pool ends with its loop, and they would too."""
 SYSTEM_PROGRAMS: Final = "/usr/sbin:/sbin"
@@ -46,11 +45,12 @@ def lacking(*programs: str) -> list[str]:
 def wait_until(holds: Callable[[], bool], what: str, within: float = START_SECONDS) -> None:
     """Return as soon as `holds()` is true; raise PeerFailed when that takes too long."""
     within = limit(within)
-    deadline = time.monotonic() + within
+    begin = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begin
+        if waited > within:
             raise PeerFailed(f"not within {within:g} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause(waited))
 
 
 def freeze(pid: int) -> None:

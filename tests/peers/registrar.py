@@ -26,6 +26,19 @@ COMMAND_SECONDS: Final = 60.0
 DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """No proxy of the environment between us and loopback."""
 TRANSPORTS: Final = ("tcp", "tls", "ws", "wss")
+NO_QUOTAS: Final = {
+    "phone_calls": "100000",
+    "phone_ringing": "100000",
+    "phone_call_rate": "10000",
+    "extension_calls": "100000",
+    "extension_call_rate": "10000",
+    "callee_calls": "100000",
+    "callee_call_rate": "10000",
+    "customer_calls": "1000000",
+    "customer_call_rate": "100000",
+    "customer_transactions": "200000",
+}
+"""Settings of a server whose load is that of many customers, and comes from one."""
 REDIS_NAMES: Final = ("redis", "valkey")
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from tests.every import every
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_message import commas, display_of, faults, param, read, uri_of, user_of
 from tests.peers.calling_session import sdp
@@ -110,7 +111,7 @@ REQUEST = (
 )
 
 
-@pytest.mark.parametrize(
+@every(
     ("change", "fault"),
     [
         (lambda raw: raw, ""),

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.every import every
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def test_the_script_names_what_there_is() -> None:
     assert all((ROOT / path).is_file() for path in compiled())
 
 
-@pytest.mark.parametrize("path", compiled())
+@every("path", compiled())
 def test_no_name_stands_for_two_kinds_of_exceptions(path: str) -> None:
     """Compiled, a local name has one type: the second kind raises TypeError where it is caught."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
@@ -47,7 +47,7 @@ def test_no_name_stands_for_two_kinds_of_exceptions(path: str) -> None:
             assert not twice, f"{path}: {node.name}"
 
 
-SIZED: Final = frozenset({"Amplification", "CallTable", "Connections", "Flows", "Layer"})
+SIZED: Final = frozenset({"Amplification", "CallTable", "Connections", "Flows", "Inflow", "Layer"})
 """Classes that have a length. No code asks whether one of them is true; a new one must be looked at."""
 
 
@@ -68,7 +68,7 @@ def singleton(node: ast.expr) -> bool:
     return ast.unparse(node).rpartition(".")[2] in ("None", "True", "False") or ast.unparse(node).isupper()
 
 
-@pytest.mark.parametrize("path", compiled())
+@every("path", compiled())
 def test_no_item_of_a_container_is_known_by_its_identity(path: str) -> None:
     """Compiled, a tuple is no object: each time that one is taken out of a queue another is made."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
@@ -78,7 +78,7 @@ def test_no_item_of_a_container_is_known_by_its_identity(path: str) -> None:
             assert not taken_out or any(map(singleton, sides)), f"{path}:{node.lineno}: {ast.unparse(node)}"
 
 
-@pytest.mark.parametrize("path", compiled())
+@every("path", compiled())
 def test_no_names_are_given_to_the_results_of_separate_awaitables(path: str) -> None:
     """To a type checker `gather(a, b)` returns a tuple: compiled, the list that comes is refused."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):

@@ -138,6 +138,22 @@ async def test_a_request_over_udp_from_where_nothing_was_heard_is_told_of() -> N
         assert on.heard == [(UDP.remote_ip, UDP.remote_port)]
 
 
+class Closed:
+    """Limits that let nothing in."""
+
+    def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
+        return False
+
+
+async def test_another_node_has_no_limit() -> None:
+    async with stage() as on:
+        on.driver._limits = Closed()
+        on.driver.receive(options("Content-Length: 0"), on.flow)
+        assert on.statuses == []
+        on.driver.receive_from_node(options("Content-Length: 0"), on.flow)
+        assert on.statuses == [200]
+
+
 # Faults of the framing
 
 
@@ -733,7 +749,7 @@ async def test_a_challenge_from_elsewhere_is_dropped_and_told_in_the_metrics() -
         assert asker.heard == []
         on.driver.receive(challenge, UDP)
         assert asker.heard == [401]
-        assert on.dropped("response") == 1
+        assert on.dropped("response_elsewhere") == 1
 
 
 async def test_who_invites_hears_a_2xx_each_time() -> None:

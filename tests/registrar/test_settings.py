@@ -9,6 +9,7 @@ from registrar.errors import ConfigurationError
 from registrar.model import MediaPolicy
 from registrar.rules.features import Family
 from registrar.settings import Settings, read, redirect_accounts
+from tests.every import every
 
 """Listeners that are on unless somebody turns them off."""
 
@@ -35,7 +36,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
     assert (settings.features, settings.emergency_numbers) == (tuple(Family), ())
 
 
-@pytest.mark.parametrize(
+@every(
     ("variable", "value", "name", "read_as"),
     [
         pytest.param("SIP_UDP", "127.0.0.1:5070", "sip_udp", (("127.0.0.1", 5070),), id="one listener"),
@@ -122,7 +123,7 @@ def test_it_is_read(variable: str, value: str, name: str, read_as: object) -> No
     assert getattr(read({f"REGISTRAR_{variable}": value}), name) == read_as
 
 
-@pytest.mark.parametrize(
+@every(
     ("variable", "value"),
     [
         pytest.param("SIP_UDP", "5060", id="a port without a host"),
@@ -311,7 +312,7 @@ def test_turn_needs_a_secret() -> None:
     assert "hidden" not in repr(settings)
 
 
-@pytest.mark.parametrize(
+@every(
     "url",
     [
         "turn.example.com",
@@ -343,6 +344,15 @@ def test_a_listener_for_phones_needs_the_url_that_they_are_told() -> None:
     assert read(plain | {"REGISTRAR_PROV_PLAIN": "1"}).prov_plain is True
 
 
+def test_a_listener_for_old_phones_needs_one_for_the_others() -> None:
+    old = {"REGISTRAR_PROV_HTTPS_LEGACY": "127.0.0.1:8445", "REGISTRAR_PROV_URL": "https://prov.example.com"}
+    with pytest.raises(ConfigurationError, match=r"^REGISTRAR_PROV_HTTPS is missing beside") as caught:
+        read(old)
+    assert "\n" not in str(caught.value)
+    for name in ("HTTPS", "HTTP"):
+        assert read(old | {f"REGISTRAR_PROV_{name}": "127.0.0.1:8444"}).serves_phones
+
+
 # Redirect services, and secrets in files
 
 SNOM = {"REGISTRAR_REDIRECT_SNOM_USER": "we", "REGISTRAR_REDIRECT_SNOM_PASSWORD": "hidden words"}
@@ -356,7 +366,7 @@ def test_a_redirect_service_is_off_without_credentials() -> None:
     assert "hidden words" not in repr(read(SNOM))
 
 
-@pytest.mark.parametrize(
+@every(
     ("environment", "words"),
     [
         ({"REGISTRAR_REDIRECT_YMCS_USER": "we"}, "REGISTRAR_REDIRECT_YMCS_PASSWORD is missing"),

@@ -6,17 +6,16 @@ from time import thread_time
 from types import FrameType
 from typing import Final
 
-import pytest
-
 from registrar.errors import SipError
 from registrar.sip import MAX_MESSAGE, Framer, Request, Response, answer, check, parse
+from tests.every import every
 
 from . import files
 from .build import End
 from .cases import CASES, PARSED, RESPONSE, RFC4475, RFC5118, SILENCE, Case
 
 FILES = files.cases()
-EACH = pytest.mark.parametrize(
+EACH = every(
     "case", (*CASES, *FILES), ids=[*(case.name for case in CASES), *(f"{case.name}.dat" for case in FILES)]
 )
 WORST = 0.020

@@ -8,7 +8,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.patience import limit
+from tests.patience import limit, pause
 from tests.peers.calling import CallingPhone
 from tests.peers.calling_dialog import Dialog
 from tests.peers.calling_line import LOCAL
@@ -17,7 +17,6 @@ from tests.peers.phone import Account, Address
 from tests.wire.site import Handset, Site, within
 
 CALLS: Final = "registrar:call:*"
-POLL_SECONDS: Final = 0.02
 DOMAIN_SECONDS: Final = 3.0
 _numbers = count(2001)
 
@@ -174,8 +173,9 @@ async def eventually(holds: Callable[[], object], what: str, seconds: float = SO
     """
     begin, most = time.monotonic(), limit(seconds)
     while not holds():
-        assert time.monotonic() - begin < most, f"not within {most:g} s: {what}"
-        await asyncio.sleep(POLL_SECONDS)
+        waited = time.monotonic() - begin
+        assert waited < most, f"not within {most:g} s: {what}"
+        await asyncio.sleep(pause(waited))
     return time.monotonic() - begin
 
 

@@ -27,10 +27,16 @@ COUNTRIES: Final = {"127.10.0.0/16": "DK", "127.20.0.0/16": "SE"}
 IN_THE_END: Final = "in_the_end"
 """Tests with this in their name run after all others."""
 
-LATE: Final = ("test_faults", "test_limits", "test_node_lost")
+LATE: Final = ("test_chaos", "test_faults", "test_limits", "test_node_lost")
 """Modules that measure under load: they run when the tests beside them are done."""
 
 LAST_LINES: Final = 8
+MANY_STRANGERS: Final = "off"
+"""`limits` of the servers that many tests share.
+
+The tests of framing, of torture and of equal answers send hundreds of requests without credentials from one
+socket, which a stranger may not. Servers of single modules, and those of test_bans.py, have the default.
+"""
 Report = Callable[[str], None]
 
 
@@ -76,7 +82,8 @@ def write_countries(path: Path, countries: dict[str, str]) -> None:
 def first(tmp_path_factory: pytest.TempPathFactory, country_file: Path) -> Iterator[Site]:
     """`registrar serve` on embedded defaults."""
     need("redis-cli")
-    with Site(tmp_path_factory.mktemp("first"), geoip_database=str(country_file)) as site:
+    folder = tmp_path_factory.mktemp("first")
+    with Site(folder, geoip_database=str(country_file), limits=MANY_STRANGERS) as site:
         site.demo()
         yield site
 
@@ -99,7 +106,8 @@ def site(first: Site, long_waits: Waits) -> Site:
 def second(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Another process on the same data directory: same database, secret key and Redis. No country file."""
     folder = tmp_path_factory.mktemp("second")
-    with Site(folder, tenant=site.demo(), data_dir=site.settings["data_dir"]) as other:
+    data = site.settings["data_dir"]
+    with Site(folder, tenant=site.demo(), data_dir=data, limits=MANY_STRANGERS) as other:
         yield other
 
 
@@ -108,7 +116,8 @@ def streams(tmp_path_factory: pytest.TempPathFactory, country_file: Path) -> Ite
     """A server with every transport on, and data of its own; shared, like `site`, and left running."""
     need("redis-cli")
     folder = tmp_path_factory.mktemp("streams")
-    with Site(folder, transports=TRANSPORTS, geoip_database=str(country_file)) as site:
+    file = str(country_file)
+    with Site(folder, transports=TRANSPORTS, geoip_database=file, limits=MANY_STRANGERS) as site:
         site.demo()
         yield site
 
@@ -190,7 +199,7 @@ def second_api(api_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def switchboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with every transport, for the tests of calls; left running."""
     need("redis-cli")
-    with Site(tmp_path_factory.mktemp("switchboard"), transports=TRANSPORTS) as site:
+    with Site(tmp_path_factory.mktemp("switchboard"), transports=TRANSPORTS, limits=MANY_STRANGERS) as site:
         site.demo()
         yield site
 

@@ -55,6 +55,7 @@ class Order:
     domain: str
     block: int
     """127.<block>.0.0/16 is where it comes from."""
+    sources: int = SOURCES
 
 
 class Source:
@@ -63,7 +64,7 @@ class Source:
     def __init__(self, order: Order, number: int) -> None:
         self.order = order
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((f"127.{order.block}.7.{number + 1}", 0))
+        self.socket.bind((f"127.{order.block}.{7 + number // 250}.{number % 250 + 1}", 0))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 2**20)
         self.caller = self.named(order.username, "w" * 32)
         self.captured = b""
@@ -163,7 +164,7 @@ MAKERS: Final[dict[str, Callable[[Source], bytes]]] = {
 
 def flood(order: Order) -> int:
     """Send; the number of datagrams that left."""
-    sources = [Source(order, number) for number in range(SOURCES)]
+    sources = [Source(order, number) for number in range(order.sources)]
     for source in sources:
         _prepare(source)
     selector = selectors.DefaultSelector()
@@ -174,7 +175,7 @@ def flood(order: Order) -> int:
     begin = time.monotonic()
     for due in _steps(begin, order):
         while sent < due:
-            source = sources[sent % SOURCES]
+            source = sources[sent % order.sources]
             try:
                 source.socket.sendto(MAKERS[order.kind](source), order.server)
             except BlockingIOError:

@@ -1,16 +1,18 @@
 """A steady load in a thread of its own that remembers which request of each phone was acknowledged last."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.peers.endpoint import Phone
 from tests.peers.load import LoadResult, SteadyLoad, Transport
 from tests.peers.phone import Account, Address, Answer
+from tests.wire.site import Handset, Site
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,50 @@ class _Keeper(SteadyLoad):
         rate: float,
         deadline: float,
         transport: Transport,
+        source: Address,
     ) -> None:
-        super().__init__(accounts, server, rate=rate, expires=600, deadline=deadline, transport=transport)
+        super().__init__(
+            accounts, server, rate=rate, expires=600, deadline=deadline, transport=transport, source=source
+        )
         self._book = book
 
     def _note(self, phone: Phone, answer: Answer, seconds: float) -> None:
         super()._note(phone, answer, seconds)
-        caller, now = phone.caller, time.time()
+        caller, now = phone.caller, time.time() - seconds  # counted from its sending: the answer may be late
         granted = answer.granted(caller.contact)
         if answer.status == 200 and granted is not None:
             promise = Promise(caller.call_id, caller.cseq, caller.contact, now + granted, now)
             self._book.promises[caller.account.username] = promise
         elif answer.status != 503 or not answer.header("retry-after"):
             self._book.violations.append(f"{answer.status} {answer.reason} {answer.all('www-authenticate')}")
+
+
+def lost(site: Site, handsets: Sequence[Handset], book: Book) -> list[str]:
+    """Every acknowledged request that Redis or the API does not know (any more)."""
+    now = time.time()
+    promised = [
+        (handset, promise)
+        for handset in handsets
+        if (promise := book.promises.get(handset.account.username)) and promise.expires_at > now
+    ]
+    stored = site.redis_all([("hget", f"registrar:loc:{{{handset.id}}}", "b") for handset, _ in promised])
+    listed = site.api("GET", "/pbx/sipphone?full=true&limit=1000").body["sipPhones"]
+    online = {phone["_id"]: phone["status"]["online"] for phone in listed}
+    return [
+        f"{handset.account.username[:6]}: in Redis {text}, online in the API: {online.get(handset.id)}"
+        for (handset, promise), text in zip(promised, stored, strict=True)
+        if online.get(handset.id) is not True or not _is_kept(promise, json.loads(text or "[]"))
+    ]
+
+
+def _is_kept(promise: Promise, rows: list[list[Any]]) -> bool:
+    """Whether the request, or a later one of the same phone, is what is stored for its contact."""
+    return any(
+        (row[0], row[2]) == (promise.contact, promise.call_id)
+        and row[3] >= promise.cseq
+        and row[1] >= int(promise.expires_at) - 1
+        for row in rows
+    )
 
 
 class Load:
@@ -73,9 +106,18 @@ class Load:
         rate: float = 100,
         deadline: float = 8,
         transport: Transport = "udp",
+        source: Address = ("127.0.0.1", 0),
     ) -> None:
         self.book = Book()
-        self._keeper = _Keeper(accounts, server, self.book, rate=rate, deadline=deadline, transport=transport)
+        self._keeper = _Keeper(
+            accounts,
+            server,
+            self.book,
+            rate=rate,
+            deadline=deadline,
+            transport=transport,
+            source=source,
+        )
         self.result: LoadResult = self._keeper.result
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -87,6 +129,11 @@ class Load:
     def acknowledged(self) -> int:
         """How many registrations got a 200 up to now."""
         return len(self.result.acknowledged)
+
+    def stands(self, username: str) -> bool:
+        """Whether the way is still open over which the last request of a phone was acknowledged."""
+        promise = self.book.promises.get(username)
+        return promise is not None and self._keeper.reached_at(username) == promise.contact
 
     def _run(self) -> None:
         try:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from tests.patience import limit
+from tests.patience import limit, pause
 from tests.peers import procfs
 from tests.peers.phone import Account
 from tests.peers.process import PeerFailed
 from tests.peers.registrar import RegistrarServer
 
-POLL_SECONDS: Final = 0.01
 CLI_SECONDS: Final = limit(30.0)
 PUBLISHED_SECONDS: Final = 5.0
 """The events of a request leave its location a moment after the answer."""
@@ -45,6 +44,9 @@ class Customer:
 
 class Site(RegistrarServer):
     """A server whose tenant may be known already: then no command is run to ask for it."""
+
+    metrics_token: str | None = ""
+    """Loopback needs none; None is that of the demo tenant."""
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class Site(RegistrarServer):
 
     def metric(self, name: str, **labels: str) -> float:
         """One figure of /metrics, the sum over the labels not given."""
-        text = self.api("GET", "/metrics", token="").body
+        text = self.api("GET", "/metrics", token=self.metrics_token).body
         family = re.sub("_(bucket|sum|count)$", "", name)
         assert re.search(rf"^# TYPE ({name}|{family}) ", text, re.MULTILINE), f"there is no metric {name}"
         rows = re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
@@ -238,9 +240,10 @@ def within(seconds: float, holds: Callable[[], object], what: str) -> float:
     """How long it took until `holds()` was true; fails the test when that is more than `limit(seconds)`."""
     begin, most = time.monotonic(), limit(seconds)
     while not holds():
-        if time.monotonic() - begin > most:
+        waited = time.monotonic() - begin
+        if waited > most:
             raise AssertionError(f"not within {most:g} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause(waited))
     return time.monotonic() - begin
 
 

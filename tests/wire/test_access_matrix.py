@@ -54,8 +54,10 @@ class Row:
     @property
     def places(self) -> list[str]:
         """The names of the ids in the path, else of the one that the query or the body has."""
-        named = "id" if self.path.endswith(("/status", "/configreload", "/reboot")) else "customer"
-        return PLACE.findall(self.path) or [named]
+        of_a_phone = (
+            self.path.endswith(("/status", "/configreload", "/reboot")) or self.name == "POST /pbx/ban"
+        )
+        return PLACE.findall(self.path) or ["id" if of_a_phone else "customer"]
 
     def expected(self, level: str, scope: str) -> int | None:
         """What a caller of this level is to be answered; None: this is not asked.
@@ -106,6 +108,8 @@ def cast(api_site: Site, board: Switchboard) -> Iterator[Cast]:
     for tenant in (own, rival):
         tenant.add("call", partial(board.call, tenant.ids["customer"]))
         tenant.add("webhook", partial(webhook, root, tenant.ids["customer"]))
+        tenant.add("ban", partial(ban, root, tenant.ids["id"]))
+        tenant.add("session", partial(session, tenant))
     people = {level: own.client(level) for level in LEVELS}
     resellers = {level: top.client(level) for level in LEVELS}
     yield Cast(own, rival, people, resellers)
@@ -116,6 +120,19 @@ def cast(api_site: Site, board: Switchboard) -> Iterator[Cast]:
 @pytest.fixture(scope="module")
 def walk(cast: Cast) -> "Walk":
     return Walk(cast)
+
+
+def ban(root: ApiClient, phone: str) -> str:
+    """A ban of a phone, which no process with SIP enforces here."""
+    return str(root.ask("POST", "/pbx/ban", {"phone": phone, "seconds": 3600}).json()["_id"])
+
+
+def session(tenant: Tenant) -> str:
+    """The session of a login that nobody else here has."""
+    person = tenant.client("PERSONAL")
+    sessions = person.ask("GET", "/auth/session").json()
+    person.close()
+    return str(sessions[0]["_id"])
 
 
 def webhook(root: ApiClient, customer: str) -> str:
@@ -328,6 +345,7 @@ def _creation(path: str, ids: Ids) -> Json:
         "/employee": customer | {"name": word(), "accessLevel": "PERSONAL"},
         "/employee/{employee}/token": {"note": word()},
         "/customer": {"name": word()},
+        "/pbx/ban": {"phone": ids["id"], "seconds": 60},
         "/webhook": customer | {"url": NOWHERE, "events": ["emergency-call"]},
         "/webhook/{webhook}/secret": {},
         "/webhook/{webhook}/test": {},

@@ -1,13 +1,17 @@
 """The board at / in Chromium, over a server with real phones: what it shows, and what people do with it."""
 
 import asyncio
+import json
 import re
+import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from registrar.store import keys
 from tests.peers.board_page import STEP_SECONDS
 from tests.peers.browser import Browser
 from tests.peers.phone import UdpPhone
@@ -23,6 +27,17 @@ FOLLOWS_SECONDS: Final = 2.0
 """A change is on the board after so long."""
 ELSEWHERE: Final = ("127.0.0.2", 0)
 PHONE_PAGE: Final = "#/phones/{}"
+CUT_OFF: Final = """
+[...document.querySelectorAll('.filters select')].filter((list) => {
+  const whole = list.cloneNode(true);
+  Object.assign(whole.style, { position: 'absolute', width: 'max-content' });
+  list.after(whole);
+  const { width } = whole.getBoundingClientRect();
+  whole.remove();
+  return width > list.getBoundingClientRect().width + 1;
+}).map(({ name }) => name)
+"""
+"""The lists that are too narrow for their longest choice."""
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +156,7 @@ def test_filters_and_the_figures_follow(switchboard: Site, operators: Operators)
         assert phone.register(0).status == 200
         page.until("none", lambda: page.rows() == {}, 2 * FOLLOWS_SECONDS)
     page.choose("state", "offline")
+    assert page.tab.evaluate(CUT_OFF) == []
     page.choose("reason", "unregistered")
     page.until("offline", lambda: list(page.rows()) == [handsets[1].id])
     page.tab.fill("[name=filter]", "7201")
@@ -244,6 +260,68 @@ def test_a_viewer_sees_no_button_that_would_be_refused(switchboard: Site, operat
     assert "Unlock" not in page.tab.text()
 
 
+def test_a_ban_comes_to_the_page_of_security_and_is_lifted_there(
+    switchboard: Site, operators: Operators
+) -> None:
+    handset = new_phone(switchboard, "7505")
+    page = operators.board("OWNER", place="#/security")
+    page.until("no bans", lambda: "No address and no phone is banned." in page.tab.text())
+    ban = {"phone": handset.id, "why": "<b>stolen</b>"}
+    with UdpPhone(handset.account, switchboard.sip) as phone:
+        assert phone.register().status == 200
+        assert switchboard.api("POST", "/pbx/ban", ban).status == 200
+        page.until("shown", lambda: "<b>stolen</b> (is shut out)" in page.text_of("[aria-label=Bans]"))
+        row = page.text_of("[aria-label=Bans] tbody tr")
+        assert "everywhere" in row and "7505" in row and "lifted by hand" in row
+        assert phone.register().status == 403
+        page.confirm("Lift")
+        page.until("gone", lambda: "No address and no phone is banned." in page.tab.text())
+        page.until("let in", lambda: phone.register().status == 200)
+
+
+def test_what_people_did_with_a_phone_is_in_the_audit_log(switchboard: Site, operators: Operators) -> None:
+    handset = new_phone(switchboard, "7506")
+    switchboard.patch(handset, notes="<i>on the desk</i>")
+    page = operators.board("OWNER", place=PHONE_PAGE.format(handset.id))
+    page.until("there", lambda: "What people did with this phone" in page.tab.text())
+    page.tab.press("main a:text-is('What people did with this phone')")
+    rows = "[aria-label='Audit log'] tbody"
+    page.until("told", lambda: "notes: – → <i>on the desk</i>" in page.text_of(rows))
+    shown = page.text_of(rows)
+    assert "changed" in shown and "created" in shown and handset.id in shown and "127.0.0.1" in shown
+    page.choose("action", "create")
+    page.until(
+        "one of them", lambda: "on the desk" not in page.text_of(rows) and "created" in page.text_of(rows)
+    )
+    page.choose("type", "sip_group")
+    page.until("none", lambda: "No row is like that." in page.tab.text())
+    assert page.tab.problems() == []
+
+
+def test_the_page_of_security_says_what_it_does_not_name(switchboard: Site, operators: Operators) -> None:
+    body = {"name": "Scanned", "sipDomain": "scanned.example"}
+    customer = switchboard.api("POST", "/customer", body).body["_id"]
+    now, (entries, order, _) = int(time.time()), keys.refusals(customer)
+    told = {"first": now, "last": now, "count": 12, "reasons": {"wrong-password": 12}}
+    phones = [f"{number:024x}" for number in range(10)]
+    texts = [json.dumps(told | {"phones": phones[: 10 - place % 2]}) for place in range(201)]
+    switchboard.redis_all(
+        [
+            [
+                "hset",
+                entries,
+                *chain(*((f"192.0.2.{place}", f"'{text}'") for place, text in enumerate(texts))),
+            ],
+            ["zadd", order, *chain(*((str(now - place), f"192.0.2.{place}") for place in range(201)))],
+        ]
+    )
+    page = operators.board("MANAGER", customer, "#/security")
+    page.until("shown", lambda: "The 200 addresses that were refused last are shown." in page.tab.text())
+    rows = page.text_of("[aria-label='Refusals by address'] tbody").split("192.0.2.")[1:]
+    assert len(rows) == 200
+    assert "at most 10 are named" in rows[0] and "at most 10 are named" not in rows[1]
+
+
 # Calls
 
 
@@ -284,6 +362,7 @@ def test_people_of_another_customer_see_nothing(switchboard: Site, operators: Op
         assert phone.register().status == 200
         page.go(PHONE_PAGE.format(handset.id))
         page.until("not found", lambda: "SIP phone not found" in page.tab.text())
+    assert "Audit log" not in page.text_of("nav"), "it begins at OWNER"
     page.go("#/security")
     page.until("nothing", lambda: "Nothing was refused." in page.tab.text())
     assert page.exists("select[name=customer]") is False
@@ -365,7 +444,12 @@ def test_the_board_is_for_everybody(switchboard: Site, operators: Operators, tmp
     page.press("New credentials")
     looks_well(page, tmp_path, "question")
     page.tab.key("dialog", "Escape")
-    for place, seen in (("calls", "h2"), ("history", ".count"), ("security", "tbody th")):
+    for place, seen in (
+        ("calls", "h2"),
+        ("history", ".count"),
+        ("security", "tbody th"),
+        ("audit", "tbody th"),
+    ):
         page.go(f"#/{place}")
         page.until(place, lambda seen=seen: page.text_of(seen) not in ("", "Loading…"))  # type: ignore[misc]
         looks_well(page, tmp_path, place)

@@ -1,6 +1,5 @@
 """The compiled program (deploy/compile.sh) starts, registers phones on each transport, and they call."""
 
-import faulthandler
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tests.bench.sides import CompiledServer, compiled_code
 from tests.peers import procfs
 from tests.peers.registrar import TRANSPORTS
 from tests.wire.callers import Callers, call_keys
+from tests.wire.conftest import MANY_STRANGERS
 from tests.wire.need import need, rounds
 from tests.wire.site import Site, within
 
@@ -26,9 +26,8 @@ if rounds(False, True):  # it takes three minutes to compile
     def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         need("redis-cli", "gcc")
         folder = tmp_path_factory.mktemp("compiled")
-        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
         CompiledSite.code = compiled_code(folder)
-        with CompiledSite(folder, transports=TRANSPORTS) as site:
+        with CompiledSite(folder, transports=TRANSPORTS, limits=MANY_STRANGERS) as site:
             site.demo()
             yield site
 

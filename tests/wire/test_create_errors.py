@@ -223,6 +223,8 @@ def furnished(site: Site) -> Place:
     models, extensions = tenant["models"], [row["_id"] for row in tenant["extensions"]]
     another, blocked = site.new_customer().id, site.new_customer().id
     site.sql("UPDATE customer SET state = 'BLOCKED' WHERE oid = ?", blocked)
+    customer = ("--customer", tenant["customer"])
+    levels = {level: site.command("token", "--level", level, *customer).strip() for level in LEVELS}
     place = {"customer": another, "name": "x"}
     ids = {
         **models,
@@ -243,8 +245,6 @@ def furnished(site: Site) -> Place:
         site.new_phone(sipPhoneModel=models["gateway"], macAddress=SHARED)
     for handset in range(6):
         site.new_phone(sipPhoneModel=models["dect"], macAddress=BASE, handsetAddress=str(handset))
-    customer = ("--customer", tenant["customer"])
-    levels = {level: site.command("token", "--level", level, *customer).strip() for level in LEVELS}
     return Place(site, ids, levels | {"ADMIN": tenant["token"]})
 
 

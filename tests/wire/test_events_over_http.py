@@ -1,7 +1,6 @@
 """GET /events of a real server: through kills of the server and of Redis, and with many readers."""
 
 import asyncio
-import faulthandler
 import json
 import random
 import time
@@ -64,8 +63,6 @@ def token(number: int, customer: str = ACME) -> str:
 
 
 async def test_every_reader_is_told_each_event_once(api: Site, redis: RedisServer, report: Report) -> None:
-    if SOAK:
-        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
     readers = [Stream(api.http, token(number // 6)) for number in range(READERS)]
     foreign = Stream(api.http, token(0, RIVAL))
     writer = Writer(redis.url, ACME)

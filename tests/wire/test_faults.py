@@ -1,14 +1,11 @@
 """Processes and stores die under load: what was acknowledged is kept, and no fault is the phone's fault."""
 
-import fcntl
-import json
 import os
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +19,8 @@ from tests.peers.phone import Account
 from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
 from tests.wire.conftest import Report
-from tests.wire.ledger import Book, Load, Promise
+from tests.wire.ledger import Book, Load, lost
+from tests.wire.locks import everybody_locked_out, writers_locked_out
 from tests.wire.need import in_soak, need, rounds
 from tests.wire.site import Handset, Site, within
 
@@ -36,8 +34,6 @@ VISIBLE_SECONDS: Final = limit(10.0)
 """After the end of a fault every promise is to be seen by then."""
 KILLS: Final = 3
 """Faults in one test; more of them are more tests."""
-WAL_LOCKS: Final = (120, 8)
-"""Where SQLite's locks lie in the -shm file: while we hold all of them, nobody reads or writes."""
 
 
 @dataclass(frozen=True)
@@ -70,34 +66,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
 
 
 # What was promised
-
-
-def lost(site: Site, handsets: list[Handset], book: Book) -> list[str]:
-    """Every acknowledged request that Redis or the API does not know (any more)."""
-    now = time.time()
-    promised = [
-        (handset, promise)
-        for handset in handsets
-        if (promise := book.promises.get(handset.account.username)) and promise.expires_at > now
-    ]
-    stored = site.redis_all([("hget", f"registrar:loc:{{{handset.id}}}", "b") for handset, _ in promised])
-    listed = site.api("GET", "/pbx/sipphone?full=true&limit=1000").body["sipPhones"]
-    online = {phone["_id"]: phone["status"]["online"] for phone in listed}
-    return [
-        f"{handset.account.username[:6]}: in Redis {text}, online in the API: {online.get(handset.id)}"
-        for (handset, promise), text in zip(promised, stored, strict=True)
-        if online.get(handset.id) is not True or not _is_kept(promise, json.loads(text or "[]"))
-    ]
-
-
-def _is_kept(promise: Promise, rows: list[list[Any]]) -> bool:
-    """Whether the request, or a later one of the same phone, is what is stored for its contact."""
-    return any(
-        (row[0], row[2]) == (promise.contact, promise.call_id)
-        and row[3] >= promise.cseq
-        and row[1] >= int(promise.expires_at) - 1
-        for row in rows
-    )
 
 
 def nothing_is_lost(site: Site, fleet: Fleet, book: Book) -> None:
@@ -224,43 +192,12 @@ def test_redis_hangs_under_load(fleet: Fleet, tmp_path: Path, report: Report) ->
 # SQL
 
 
-@contextmanager
-def _writers_locked_out(site: Site) -> Iterator[None]:
-    """Another process' BEGIN EXCLUSIVE."""
-    with closing(sqlite3.connect(site.database, timeout=5, isolation_level=None)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")
-
-
-@contextmanager
-def _everybody_locked_out(site: Site) -> Iterator[None]:
-    """All locks of the write-ahead log: nobody reads either."""
-    start, length = WAL_LOCKS
-    with open(f"{site.database}-shm", "r+b") as file:
-
-        def locked() -> bool:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-            except OSError:
-                return False
-            return True
-
-        within(10, locked, "nobody reads for a moment")
-        try:
-            yield
-        finally:
-            fcntl.lockf(file, fcntl.LOCK_UN, length, start)
-
-
 @pytest.mark.parametrize(
     ("lock", "forget"),
     [
-        pytest.param(_writers_locked_out, False, id="writers"),
-        in_soak(_everybody_locked_out, False, id="everybody"),
-        pytest.param(_everybody_locked_out, True, id="everybody, and changes may have been missed"),
+        pytest.param(writers_locked_out, False, id="writers"),
+        in_soak(everybody_locked_out, False, id="everybody"),
+        pytest.param(everybody_locked_out, True, id="everybody, and changes may have been missed"),
     ],
 )
 def test_the_database_is_locked_under_load(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -82,6 +82,21 @@ async def test_every_call_is_forwarded(office: Office) -> None:
     assert await dial(bob.phone, "*73") == done("Forwarding Off")
     outgoing, _ = await talk(ann.phone, bob.phone, bob.extension.number)
     assert (await outgoing.bye()).status == 200
+    rows: list[Any] = []
+
+    def told() -> bool:
+        rows[:] = office.callers.site.api("GET", f"/audit?customer=all&object={bob.id}&type=person").body[
+            "rows"
+        ]
+        return len(rows) == 2
+
+    await eventually(told, "both are in the audit log")
+    assert [(row["before"], row["after"]) for row in rows] == [
+        ({"cfu": number}, {"cfu": ""}),
+        ({"cfu": ""}, {"cfu": number}),
+    ]
+    by = {(row["accessLevel"], row["via"], row["ip"]) for row in rows}
+    assert by == {("PHONE", f"phone:{bob.extension.handset.id}", "127.0.0.1")}
 
 
 @pytest.mark.parametrize(("status", "forwarded"), [(486, True), (600, True), (603, False), (480, False)])

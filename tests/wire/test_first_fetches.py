@@ -3,7 +3,6 @@
 Check 4 of the acceptance checks of provisioning. Two nodes need PostgreSQL: SQLite is for one.
 """
 
-import faulthandler
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.patience import SOAK
 from tests.peers.phone import UdpPhone
 from tests.peers.postgresql import PostgresServer
 from tests.wire.conftest import Report
@@ -47,12 +45,6 @@ class Nodes:
             within(60, lambda: self.postgres.sql(WAITING, self.database) == [["2"]], "both have read the row")
         finally:
             self.postgres.sql("COMMIT", self.database)
-
-
-@pytest.fixture(autouse=True)
-def unwatched() -> None:
-    if SOAK:
-        faulthandler.cancel_dump_traceback_later()  # all rounds take longer than pytest's watch
 
 
 @pytest.fixture(scope="module")

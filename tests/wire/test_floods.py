@@ -87,3 +87,29 @@ def test_honest_phones_go_on(
     assert grown < MORE_MEMORY
     if rounds(0, 1):
         assert p99 < LIMIT_SECONDS
+
+
+MANY: Final = 200
+"""Sources of the large floods; each stays little above what a stranger may send."""
+HELD_SECONDS: Final = 0.250
+
+
+@pytest.mark.parametrize("rate", [rounds(1_000, 5_000), in_soak(8_000)])
+def test_honest_phones_notice_no_flood_from_many_sources(
+    server: Site, honest: list[Handset], rate: int, tmp_path: Path, report: Report
+) -> None:
+    asyncio.run(going_on(server, honest, None, 1.0))
+    victim = server.new_phone().account
+    about = (victim.username, victim.password, victim.domain, next(BLOCKS), MANY)
+    before = server.metric("registrar_limited_total")
+    flood = Flood(tmp_path, Order("register", server.sip, rate, SECONDS, *about))
+    result = asyncio.run(going_on(server, honest, flood, 0.0))
+    limited = server.metric("registrar_limited_total") - before
+    p99 = sorted(done.seconds for done in result.acknowledged)[int(len(result.acknowledged) * 0.99)]
+    report(
+        f"flood from {MANY} sources {flood.over() / SECONDS:>6,.0f}/s  {limited:,.0f} not read  "
+        f"honest {len(result.acknowledged):>4} p99 {1_000 * p99:>7.1f} ms"
+    )
+    assert result.acknowledged and not result.refused and not result.timeouts, result
+    if rounds(0, 1):
+        assert p99 < HELD_SECONDS

@@ -45,13 +45,13 @@ PAYLOADS: Final = {
 CONTROLS: Final = [octet for octet in [*range(1, 32), 127] if octet not in b"\t\n\r"]
 COMMANDS: Final = frozenset(
     "client command del eval evalsha exists expire expireat get hdel hello hget hgetall hincrby hkeys "
-    "hmget hset persist ping publish sadd script set smembers srem ttl xadd xrange xtrim zadd zcard "
+    "hmget hset persist ping publish sadd script set smembers srem time ttl xadd xrange xtrim zadd zcard "
     "zrange zrangebyscore zrem zremrangebyrank zremrangebyscore zscore".split()
 )
 """What the server and these tests ask of Redis."""
 KEY: Final = re.compile(
     r"registrar:(?:(?:status|loc|journal):\{[0-9a-f]{24}\}|states:\{[0-9a-f]{24}\}(?::counts|:order)?|(?:good|wrong):sip:\{[0-9a-f.:/]+\}(?::[0-9a-f]+)?"
-    r"|[a-z-]+(?::[A-Za-z0-9.:\-]+)?)"
+    r"|\{bans\}|[a-z-]+(?::[A-Za-z0-9.:\-]+)?)"
 )
 NO_NAMES: Final = ("drop table", "flushall", "forged", "script>", "passwd", "jndi")
 

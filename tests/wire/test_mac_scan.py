@@ -4,7 +4,6 @@ Check 5 of the acceptance checks of provisioning. The names are those that phone
 public sources list them; they do not come from the program.
 """
 
-import faulthandler
 import random
 import statistics
 import time
@@ -133,12 +132,6 @@ class Scanner:
     def close(self) -> None:
         if self._asker is not None:
             self._asker.__exit__(None, None, None)
-
-
-@pytest.fixture(autouse=True)
-def unwatched() -> None:
-    if SOAK:
-        faulthandler.cancel_dump_traceback_later()  # a whole scan takes longer than pytest's watch
 
 
 @pytest.fixture(scope="module")

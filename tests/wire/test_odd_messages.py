@@ -11,6 +11,7 @@ import pytest
 
 from tests.peers.phone import Account, Answer, Caller, parse_answer
 from tests.wire.callers import Callers
+from tests.wire.conftest import MANY_STRANGERS
 from tests.wire.line import AnyLine, Line
 from tests.wire.site import Handset, Site, within
 from tests.wire.trial import line
@@ -276,7 +277,7 @@ def test_small_datagrams_of_a_stranger_are_answered_within_bounds(
     tiny: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Twice what came, and 2,000 octets in each second."""
-    with Site(tmp_path_factory.mktemp("strangers")) as site:
+    with Site(tmp_path_factory.mktemp("strangers"), limits=MANY_STRANGERS) as site:
         site.demo()
         sent = 0
         with Line(site.sip) as opened:

@@ -129,16 +129,26 @@ def reloads_a_desk_phone(office: Site, page: BoardPage) -> None:
         page.go(f"#/phones/{desk.id}")
         page.until("offered", lambda: "Reload the configuration" in page.tab.text())
         page.press("Reload the configuration")
-        notify = phone.pipe.receive(60)
-        assert notify and notify.startswith(b"NOTIFY ") and b"Event: check-sync;reboot=false\r\n" in notify
-        kept = [line for line in notify.split(b"\r\n") if line.startswith(ECHOED)]
-        phone.send(b"\r\n".join([b"SIP/2.0 200 OK", *kept, b"Content-Length: 0", b"", b""]))
+        hears(phone, b"check-sync;reboot=false")
         page.until("said", lambda: "The phone was asked to load" in page.text_of(f"{DESK} .done"))
         page.until("in the journal", lambda: "Told to load its configuration" in page.tab.text())
+        page.press("Restart the phone")
+        page.tab.press("dialog button:text-is('Restart the phone')")
+        hears(phone, b"check-sync;reboot=true")
+        page.until("said", lambda: "told to restart" in page.text_of(f"{DESK} .done"))
+        page.until("in the journal", lambda: "Told to restart" in page.tab.text())
         assert page.tab.problems() == []
         assert phone.register(0).status == 200
         page.press("Reload the configuration")
         page.until("offline", lambda: "The phone is offline" in page.text_of(f"{DESK} .problem"))
+
+
+def hears(phone: UdpPhone, event: bytes) -> None:
+    """Take a NOTIFY with this Event and accept it."""
+    notify = phone.pipe.receive(60)
+    assert notify and notify.startswith(b"NOTIFY ") and b"Event: " + event + b"\r\n" in notify
+    kept = [line for line in notify.split(b"\r\n") if line.startswith(ECHOED)]
+    phone.send(b"\r\n".join([b"SIP/2.0 200 OK", *kept, b"Content-Length: 0", b"", b""]))
 
 
 def test_a_viewer_is_offered_no_link(office: Site, operators: Operators) -> None:

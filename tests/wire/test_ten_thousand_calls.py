@@ -10,7 +10,7 @@ import pytest
 from registrar.store import keys
 from tests.bench.calls_phones import make_extensions
 from tests.peers.ports import free_port
-from tests.peers.registrar import DOMAIN
+from tests.peers.registrar import DOMAIN, NO_QUOTAS
 from tests.peers.rtpengine import Rtpengine
 from tests.peers.sipp_calls import Callees, Callers, CallPace, CallResult, Credentials, Phones
 from tests.wire.conftest import Report
@@ -31,7 +31,9 @@ OPEN: Final = "registrar_calls_open"
 @contextmanager
 def _exchange(tmp: Path, media: str = "auto", relay: str = "") -> Iterator[tuple[Site, Phones, Phones]]:
     """A server, phones that call and phones that are called, all of them registered."""
-    site = Site(tmp, secret_key=SECRET_KEY, media=media, rtpengine=relay)
+    # sipp sends the calls of all phones from one port
+    settings = dict(NO_QUOTAS, secret_key=SECRET_KEY, media=media, rtpengine=relay, limits="off")
+    site = Site(tmp, **settings)  # type: ignore[arg-type]  # by name
     site.command("migrate")
     site.demo()
     extensions = make_extensions(site.database, SECRET_KEY, DOMAIN, PHONES)

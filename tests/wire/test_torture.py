@@ -9,6 +9,7 @@ import pytest
 
 from registrar.errors import SipError
 from registrar.sip import Framer, Request, check, parse
+from tests.every import every
 from tests.peers.phone import Caller
 from tests.peers.registrar import TRANSPORTS
 from tests.torture.build import End
@@ -63,7 +64,7 @@ def session(site: Site, transport: str, cases: tuple[Case, ...]) -> Session:
     return Session(trials, site.metric("registrar_sip_parse_errors_total") - before)
 
 
-@pytest.mark.parametrize("name", [case.name for case in CASES])
+@every("name", [case.name for case in CASES])
 @pytest.mark.parametrize("transport", EVERY)
 def test_each_case_is_answered_as_it_deserves(transport: str, name: str, sessions: Sessions) -> None:
     seen = sessions(transport).trials[name]

@@ -1,7 +1,6 @@
 """Webhooks through the death of the process that sends: another one goes on, and nothing is lost."""
 
 import asyncio
-import faulthandler
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +60,6 @@ if SOAK:  # the lease of a dead process lasts 10 s; tests/config/test_webhooks.p
     async def test_the_death_of_the_sender_loses_nothing(
         nodes: list[Site], redis: RedisServer, report: Report
     ) -> None:
-        faulthandler.cancel_dump_traceback_later()  # pytest's watch of two minutes ends the run otherwise
         customer = nodes[0].demo()["customer"]
         token = issue_token(SECRET, AccessLevel.OWNER, customer)
         written = 0

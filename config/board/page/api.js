@@ -4,9 +4,10 @@ const WAIT_MS = 20_000;
 
 // What the API refused, or that it could not be reached (status 0).
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, code = '') {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -63,11 +64,24 @@ export class Api {
 }
 
 // The answer to a login.
-export async function logIn(username, password, persist) {
-  return read(await send('/auth/login', {
+export function logIn(username, password, persist, code) {
+  return told('/auth/login', { username, password, persist, code });
+}
+
+// A new secret for an authenticator, which is of use after it was confirmed.
+export function newAuthenticator(login) {
+  return told('/auth/totp', login);
+}
+
+export function confirmAuthenticator(login) {
+  return told('/auth/totp/confirm', login);
+}
+
+async function told(path, body) {
+  return read(await send(path, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ username, password, persist }),
+    body: JSON.stringify(body),
     signal: AbortSignal.timeout(WAIT_MS),
   }));
 }
@@ -84,7 +98,7 @@ async function send(path, options) {
 async function read(answer) {
   const body = await answer.json().catch(() => null);
   if (answer.ok) return body;
-  throw new Refused(answer.status, messageOf(body) ?? `The server answers ${answer.status}.`);
+  throw new Refused(answer.status, messageOf(body) ?? `The server answers ${answer.status}.`, body?.error?.code);
 }
 
 function messageOf(body) {

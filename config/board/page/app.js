@@ -1,6 +1,7 @@
 // The frame of the board: log in, the pages, and whether what they show is live.
 
 import { Api } from './api.js';
+import { AuditLog } from './audit.js';
 import { Calls } from './calls.js';
 import { Connection } from './connection.js';
 import { Feed } from './feed.js';
@@ -20,6 +21,7 @@ const PAGES = {
   calls: ['Calls', Calls, 'GET /pbx/call'],
   history: ['History', History, 'GET /pbx/call/history'],
   security: ['Security', Security, 'GET /pbx/sipphone/refusals'],
+  audit: ['Audit log', AuditLog, 'GET /audit'],
 };
 const ENDED = 'Your login has ended. Log in again; the board goes on where it was.';
 
@@ -54,6 +56,10 @@ function Board({ session, left }) {
     board.feed.start();
     return () => board.feed.stop();
   }, []);
+  const logOut = () => {
+    board.api.remove('/auth/session/current').catch(() => {}); // the token is forgotten here in any case
+    left('');
+  };
   const place = usePlace();
   const pages = pagesOf(board);
   return html`
@@ -61,7 +67,7 @@ function Board({ session, left }) {
       <p class="brand">registrar</p>
       <nav aria-label="Pages"><ul>${pages.map(([name, [label]]) => html`<li><a href=${addressOf(name)}
         aria-current=${pageOf(place, pages)[0] === name ? 'page' : undefined}>${label}</a></li>`)}</ul></nav>
-      <p class="who">${session.name} <button type="button" onClick=${() => left('')}>Log out</button></p>
+      <p class="who">${session.name} <button type="button" onClick=${logOut}>Log out</button></p>
     </header>
     <${Connection} feed=${board.feed} />
     <${Main} board=${board} place=${place} pages=${pages} />`;

@@ -4,7 +4,7 @@ import { Choice, CustomerChoice } from './filters.js';
 import { html, useEffect, useMemo, useState } from './html.js';
 import { changeQuery } from './route.js';
 import { settled, useLoaded, useNews } from './tools.js';
-import { lengthOf, numberOf, RESULTS, timeOf } from './words.js';
+import { lengthOf, momentOf, numberOf, RESULTS, timeOf } from './words.js';
 
 const PATH = '/pbx/call/history';
 const PAGE_ROWS = 50;
@@ -79,11 +79,6 @@ function PastCall({ call }) {
 }
 
 const partyOf = ({ number, name }) => [number, name !== number && name].filter(Boolean).join(' ');
-
-// A time of a field, which has no zone, as the API reads it.
-function momentOf(local) {
-  return local ? new Date(local).toISOString() : '';
-}
 
 function countOf(value, steps) {
   if (!value) return 'Loading…';

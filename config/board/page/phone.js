@@ -37,7 +37,9 @@ export function Phone({ board, id }) {
     ${account.value && html`<${CallList} board=${board} of=${id}
       query=${{ customer: account.value.customer._id, extension: account.value.number }} />`}
     <${Bindings} bindings=${bindings.value?.bindings} />
-    <${Journal} events=${events.value?.events} />`;
+    <${Journal} events=${events.value?.events} />
+    ${account.value && board.may('GET /audit') && html`<p><a href=${addressOf('audit', { object: id,
+      customer: account.value.customer._id })}>What people did with this phone</a></p>`}`;
 }
 
 function State({ summary, status }) {

@@ -9,6 +9,8 @@ import { provisioningOf, timeOf } from './words.js';
 const LOADED = 'configured';
 const NEWS_MS = 500;
 const REARM = 'The phone loads its configuration once more from a new URL, as when it was reset.';
+const RESTART = 'It loads its configuration and registers again. A call that it has may be lost.';
+const RESTARTED = 'The phone was told to restart.';
 const ASKED = 'The phone was asked to load its configuration.';
 const ARMED = 'Enter this URL in the phone. It is shown now, and never again.';
 
@@ -43,6 +45,12 @@ function Desk({ board, path, may, standing, status, reload }) {
       setProblem(error.message);
     }
   };
+  const restart = async () => {
+    await board.api.post(`${path}/reboot`);
+    setProblem('');
+    setDone(RESTARTED);
+    await reload();
+  };
   const rearm = async () => {
     setUrl((await board.api.post(`${path}/provisioning`, { rearm: true })).url);
     setDone(ARMED);
@@ -55,6 +63,8 @@ function Desk({ board, path, may, standing, status, reload }) {
       <dl>${factsOf(standing, status).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
       <div class="buttons">
         ${may('configreload') && html`<button type="button" onClick=${ask}>Reload the configuration</button>`}
+        ${may('reboot') && html`<${Asking} label="Restart the phone" question="Restart this phone?"
+          detail=${RESTART} act=${restart} />`}
         ${may('provisioning') && html`<${Asking} label="New first URL" question="Make a new URL for this phone?"
           detail=${REARM} act=${rearm} />`}
       </div>

@@ -57,16 +57,16 @@ function Link({ url, expires, hint, warnings, qr, title }) {
       <p>${hint}</p>
       <p>It opens once, until ${timeOf(expires)}. Send it to no chat that looks at links.</p>
       ${warnings.map((text) => html`<p class="warning">${text}</p>`)}
-      ${qr && html`<${Code} svg=${qr} title=${title} />`}
+      ${qr && html`<${Code} svg=${qr} title=${`the link for ${title}`} />`}
       <${Copied} url=${url} />`}`;
 }
 
 // The picture, drawn from its numbers alone: nothing of the answer becomes markup.
-function Code({ svg, title }) {
+export function Code({ svg, title }) {
   const [, size] = /viewBox="([\d ]+)"/.exec(svg);
   const [, modules] = /stroke="#000" d="([\w. -]+)"/.exec(svg);
   return html`
-    <svg class="code" viewBox=${size} role="img" aria-label=${`Code of the link for ${title}`}>
+    <svg class="code" viewBox=${size} role="img" aria-label=${`Code for ${title}`}>
       <rect width="100%" height="100%" fill="#fff" /><path stroke="#000" d=${modules} />
     </svg>`;
 }

@@ -120,6 +120,11 @@ export function timeOf(moment) {
   return `${time.toLocaleDateString([], { day: 'numeric', month: 'short', year: 'numeric' })}, ${clock}`;
 }
 
+// A time of a field, which has no zone, as the API reads it.
+export function momentOf(local) {
+  return local ? new Date(local).toISOString() : '';
+}
+
 const MOMENTS = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 
 // A sentence of the server with its times as they are here.

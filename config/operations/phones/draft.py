@@ -21,8 +21,9 @@ FIELDS: Final = fields_of(SipPhone)
 """All settings, in the order of the answers."""
 OWN: Final = tuple(field for field in FIELDS if not field.dependent)
 """The settings that depend on no other setting but the model: read and checked one by one."""
-GROUPS: Final = tuple(
-    "ip ringer volume volume.handset volume.headset volume.handsfree codec network purchaseInfo".split()
+GROUPS: Final = (
+    *"ip ringer volume volume.handset volume.headset volume.handsfree".split(),
+    *"codec policy network purchaseInfo".split(),
 )
 """Properties that must be objects when they are sent."""
 IP: Final = {field.path: field for field in FIELDS if field.path.startswith("ip.")}

@@ -6,30 +6,18 @@ phone stays, because the SIP side reads the other row itself. A key counts even 
 it: its model may have no such key.
 """
 
-from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
-from ... import clock
+from ...saved import Phones
 from ...tables import Customer, Extension, Queue, SipGroup, SipPhone, SipPhoneModel, SipPhoneSoftkey
 
-SECOND: Final = timedelta(seconds=1)
-OF_MODEL: Final = (
-    "brand", "model", "writer", "extensions", "softkeys", "panel_softkeys", "configuration_template",
-    "legacy_tls",
-)  # fmt: skip
-"""Columns of a model that are in files, in their names, or in the URL that a file names."""
 _KEY: Final = {Extension: "BLF", SipGroup: "PICKUPGROUP", Queue: "QUEUE"}
 """Table -> the function whose keys have the number of a row."""
 _OTHER: Final = "DNDOTHER"
 """The function whose keys have the number of a phone's extension."""
-
-
-Phones = Select[int]
-"""A SELECT of the ids of phones."""
 
 
 def of_model(model: SipPhoneModel) -> Phones:
@@ -69,27 +57,6 @@ def pointing_to(row: Extension | SipGroup | Queue) -> tuple[Phones, ...]:
 def pointing_to_phone(phone: SipPhone) -> Phones:
     """Return the phones with a key that has the number of a phone's extension."""
     return _with_key(phone.customer_id, _OTHER, SipPhoneSoftkey.value == phone.oid)
-
-
-async def note_saved(session: AsyncSession, *phones: Phones) -> None:
-    """Note that the files of these phones have changed.
-
-    The time is a later second than that of the last load (`write.saved_now`). PostgreSQL reads all phones if
-    two conditions are joined by OR, and looks at an index for each part of a UNION.
-    """
-    now, found = clock.utc_now(), SipPhone.id.in_(union(*phones))
-    is_before = or_(SipPhone.config_loaded_at.is_(None), SipPhone.config_loaded_at < now)
-    await _set(session, and_(found, is_before), now)
-    # After the UPDATE, which waits for a load that is being noted: that one is seen here.
-    loaded_now = select(SipPhone.id, SipPhone.config_loaded_at).where(found, SipPhone.config_loaded_at >= now)
-    for id, loaded in (await session.execute(loaded_now.with_for_update())).all():
-        await _set(session, SipPhone.id == id, (loaded or now) + SECOND)
-
-
-async def _set(session: AsyncSession, where: ColumnElement[bool], moment: datetime) -> None:
-    values: dict[str, object] = {"config_saved_at": moment, "updated_at": SipPhone.updated_at}
-    statement = update(SipPhone).where(where).values(values)
-    await session.execute(statement.execution_options(synchronize_session=False))
 
 
 def _with_key(customer: int, function: str, is_it: ColumnElement[bool]) -> Phones:

@@ -15,11 +15,12 @@ from registrar.model import IpMode
 from registrar.rules.status import LiveStatus
 
 from ... import clock
+from ...audit.system import by_itself
 from ...checks import integer
 from ...checks import ip as read_ip
 from ...errors import refused
 from ...tables import AuditLog, SipPhone
-from ..audit import Work, by_itself
+from ..audit import Work
 from ..draft import Document, accepted
 from .write import TABLE, lock_phone, touch
 
@@ -133,9 +134,17 @@ async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
     back = {"ip_mode": _phone.unlock_mode, "ip_address": _phone.unlock_address, "version": _phone.version + 1}
     ended = update(SipPhone).where(due, _phone.ip_mode == IpMode.OPEN, _phone.unlock_mode.is_not(None))
     async with engine.begin() as connection:
-        statement = ended.values(back | LOCKED_AGAIN | {"updated_at": now}).returning(_phone.oid)
-        oids = list(await connection.scalars(statement))
+        statement = ended.values(back | LOCKED_AGAIN | {"updated_at": now})
+        locked = _phone.oid, _phone.customer_id, _phone.ip_mode, _phone.ip_address
+        rows = [_locked_again(*row) for row in await connection.execute(statement.returning(*locked))]
         await connection.execute(update(SipPhone).where(due).values(LOCKED_AGAIN))
-        if oids:
-            await connection.execute(insert(AuditLog), [by_itself(LOCK, TABLE, oid) for oid in oids])
-    return oids
+        if rows:
+            await connection.execute(insert(AuditLog), rows)
+    return [str(row["row_oid"]) for row in rows]
+
+
+def _locked_again(oid: str, customer: int, mode: str, address: str | None) -> dict[str, object]:
+    """Return the row of the audit log about a phone whose time is over."""
+    after = {"ip_mode": mode, "ip_address": address}
+    changes = {"before": {"ip_mode": str(IpMode.OPEN)}, "after": after}
+    return by_itself(LOCK, TABLE, oid, customer, changes=changes)

@@ -3,6 +3,7 @@
 The phone of a WebRTC client is created, or found by its extension and instance, and open to register next.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,11 +15,12 @@ from registrar.model import Change
 from registrar.store.vault import Vault
 
 from ... import clock
-from ...access import PURCHASE_LEVEL
+from ...access import PURCHASE_LEVEL, AccessLevel
 from ...auth import Caller
 from ...checks import text
 from ...errors import Problem, Refused, not_your_property, refused, too_many
 from ...models import WEBRTC
+from ...saved import SECOND, note_saved
 from ...tables import (
     AuditLog,
     Customer,
@@ -33,12 +35,19 @@ from ..customers import ACTIVE, find_customer, is_named, lock_owned, missing_cus
 from ..draft import Document, accepted
 from ..people import primary_extension
 from ..products import find_model
-from .draft import PhoneDraft, read_phone
+from .draft import FIELDS, PhoneDraft, read_phone
 from .parts import read_panels, read_softkeys
-from .saved import SECOND, beside, note_saved, pointing_to_phone
+from .saved import beside, pointing_to_phone
 
 TABLE = SipPhone.__tablename__
 RESET: Final = "resetcredentials"
+POLICIES: Final = {
+    field.column: field.path
+    for field in FIELDS
+    if field.path.startswith("policy.") and field.kind.type == "boolean"
+}
+BROWSER_SECONDS: Final = 60
+"""When a person with too many browser phones in use may ask again."""
 MAX_RESETS: Final = 10
 """Limit of resets of one phone in an hour."""
 HOUR: Final = timedelta(hours=1)
@@ -53,8 +62,11 @@ class WebrtcPhone:
 
     phone: SipPhone
     extension: Extension
+    customer: Customer
     name: str
     """Name of the person whose extension it is."""
+    replaced: tuple[str, ...] = ()
+    """Ids of the phones that were deleted to make room for it."""
 
 
 async def create_phone(work: Work, document: Document) -> SipPhone:
@@ -70,7 +82,9 @@ async def create_phone(work: Work, document: Document) -> SipPhone:
     if customer is None:
         problem = missing_customer(is_named=is_named(work.caller, wanted))
         draft.wrong(problem.code, problem.message, problem.status, problem.check)
-    parts = await _read(work.session, draft)
+    parts = await _read(work, draft)
+    if customer is not None:
+        await work.room.take(work.session, customer, "phones")
     phone = new_phone(work.vault, **draft.values, customer_id=customer.id if customer else None)
     await work.create(phone)
     await _write_parts(work.session, phone, parts)
@@ -84,7 +98,7 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
     _refuse_purchase(work.caller, document)
     phone, customer = await lock_phone(work.session, work.caller, oid)
     draft = PhoneDraft(document, customer, phone)
-    parts = await _read(work.session, draft)
+    parts = await _read(work, draft)
     if "extension_id" in draft.values and draft.values["extension_id"] != phone.extension_id:
         await leave_extension(work.session, phone)
     if any(draft.values.get(name, old) != old for name, old in _lock_of(phone).items()):
@@ -102,6 +116,17 @@ async def update_phone(work: Work, oid: object, document: Document) -> SipPhone:
         await work.settle(before[0], phone.mac)
     work.record("update", TABLE, phone.oid)
     return phone
+
+
+def _refuse_looser(caller: Caller, draft: PhoneDraft) -> None:
+    """Refuse a phone that would be exempt from a policy of its customer: only a reseller exempts one."""
+    if caller.level >= AccessLevel.RESELLER:
+        return
+    for column, path in POLICIES.items():
+        stored = getattr(draft.stored, column, None)
+        if draft.values.get(column) is False and stored is not False:
+            message = f"Only a reseller sets {path} to false: it would exempt the phone"
+            draft.wrong(path, message, 403, "allowed")
 
 
 async def reset_credentials(work: Work, oid: object) -> SipPhone:
@@ -159,10 +184,46 @@ def read_instance_id(sent: object) -> str:
     return str(accepted(text()(sent, "Instance id is not a valid text"), "instanceId"))
 
 
-async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
+class Crowded(Exception):
+    """A person has as many WebRTC phones as allowed: which of them are in use must be known first."""
+
+    def __init__(self, phones: Sequence[str]) -> None:
+        super().__init__()
+        self.phones = phones
+
+
+async def _make_room(work: Work, extension: Extension, in_use: Collection[str] | None) -> tuple[str, ...]:
+    """Delete the WebRTC phones of a person that were opened longest ago, until there is room for one more.
+
+    Return their ids. Phones in use stay. Raise Refused (429) if too many of them are, and Crowded if it is
+    not known which.
+    """
+    most = work.room.quotas.browsers
+    statement = (
+        select(SipPhone)
+        .where(SipPhone.extension_id == extension.id, SipPhone.instance_id.is_not(None))
+        .order_by(SipPhone.config_saved_at, SipPhone.id)
+        .with_for_update()
+    )
+    phones = list(await work.session.scalars(statement))
+    surplus = max(len(phones) - most + 1, 0)
+    if surplus and in_use is None:
+        raise Crowded([phone.oid for phone in phones])
+    unused = [phone for phone in phones if phone.oid not in (in_use or ())]
+    if surplus > len(unused):
+        raise too_many(f"You have {len(phones)} browser phones in use, and may have {most}", BROWSER_SECONDS)
+    gone = unused[:surplus]
+    for phone in gone:
+        await work.delete(phone)
+    return tuple(phone.oid for phone in gone)
+
+
+async def open_webrtc_phone(work: Work, instance: str, in_use: Collection[str] | None = None) -> WebrtcPhone:
     """Return the caller's phone for this instance; an existing one keeps its credentials (decision 5).
 
-    Raise Refused (404) if the caller has no primary extension, or if the customer is not active.
+    A new one replaces that which was opened longest ago if the person has as many as allowed; phones that
+    are `in_use` stay, and Crowded asks which. Raise Refused: 404 if the caller has no primary extension, or
+    if the customer is not active, and 429 if too many phones are in use.
     """
     found = await primary_extension(work.session, work.caller)
     if found is None:
@@ -178,14 +239,16 @@ async def open_webrtc_phone(work: Work, instance: str) -> WebrtcPhone:
         end_unlock(phone)
         touch(phone)
         work.record("update", TABLE, phone.oid)
-        return WebrtcPhone(phone, extension, name)
+        return WebrtcPhone(phone, extension, customer, name)
     model = await find_model(work.session, WEBRTC)
     if model is None:
         raise Refused(Problem(404, "sipPhoneModel", "SIP phone model not found or invalid"))
+    gone = await _make_room(work, extension, in_use)
+    await work.room.take(work.session, customer, "phones")
     customer_id = extension.customer_id
     phone = new_phone(work.vault, customer_id=customer_id, model_id=model.id, webrtc=True, **own)
     await work.create(phone)
-    return WebrtcPhone(phone, extension, name)
+    return WebrtcPhone(phone, extension, customer, name, gone)
 
 
 def new_phone(vault: Vault, **columns: object) -> SipPhone:
@@ -240,9 +303,11 @@ def _refuse_purchase(caller: Caller, document: Document) -> None:
         raise not_your_property("purchaseInfo", f"purchaseInfo needs the level {PURCHASE_LEVEL.name}")
 
 
-async def _read(session: AsyncSession, draft: PhoneDraft) -> Parts:
+async def _read(work: Work, draft: PhoneDraft) -> Parts:
     """Read all properties into the draft, and return the parts. Raise Refused with all problems."""
+    session = work.session
     await read_phone(session, draft)
+    _refuse_looser(work.caller, draft)
     parts = await read_softkeys(session, draft), await read_panels(session, draft)
     draft.refuse_problems()
     return parts

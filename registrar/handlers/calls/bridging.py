@@ -16,6 +16,7 @@ from registrar.sip import Message
 from .habits import Habits
 from .offers import Offers
 
+NOT_ENCRYPTED: Final = "SDP: a phone of this call may use encrypted media (SRTP) alone"
 ANY_ENGINE: Final = "-"
 """Placeholder for the engine while no engine has the session."""
 
@@ -107,6 +108,11 @@ def sdp_of(message: Message) -> bytes:
     content_type = message.headers.get("content-type") or ""
     span = sdp_span(content_type, message.body) if is_multipart(content_type) else None
     return message.body if span is None else message.body[span[0] : span[1]]
+
+
+def is_encrypted(message: Message) -> bool:
+    """Return whether a message describes media, and all of it is encrypted."""
+    return has_sdp(message) and sdp_rules.is_encrypted(sdp_of(message))
 
 
 def packed(message: Message, made: bytes, secret: str, shown: str, *, alone: bool) -> tuple[bytes, Extra]:

@@ -30,13 +30,14 @@ from ..answers import (
 )
 from ..method import Method
 from ..network import ServerRequest
-from .bridging import Bridge
+from .bridging import NOT_ENCRYPTED, Bridge, is_encrypted
 from .destinations import Destinations
 from .following import Arrival, Followers, Journey
 from .forwarding import Forwarder
 from .hunting import Hunts
 from .new_dialog import NewDialogRequest
 from .pickup import Pickup
+from .quotas import CallQuotas
 from .reach import Reach
 from .senders import Senders
 from .switches import Switches
@@ -52,6 +53,7 @@ FOR_CALLS_ALONE: Final = Answer(
 NO_EMERGENCY: Final = Answer(
     503, why="Request-URI: this service has no way to an emergency service; call by another phone"
 )
+UNENCRYPTED: Final = Answer(488, why=NOT_ENCRYPTED)
 MAX_NAMES: Final = 640
 """Octets of From and To together: our tokens hold both, and phones must return them in a header."""
 
@@ -72,6 +74,7 @@ class Calling:
         switches: Switches,
         pickup: Pickup,
         reserved: ReservedWords,
+        quotas: CallQuotas,
         *,
         loop_key: bytes,
         alerts: bool,
@@ -81,6 +84,7 @@ class Calling:
         `loop_key` makes the marks by which a loop is known (section 16.3). `alerts`: phones are told by
         Alert-Info what kind of call it is.
         """
+        self._quotas = quotas
         self._switches = switches
         self._pickup = pickup
         self._reserved = reserved
@@ -104,6 +108,10 @@ class Calling:
             incoming.reply(refused)
             return
         journey = Journey()
+        refused = self._quotas.too_fast(caller) if incoming.method.is_invite else None
+        if refused is not None and not self.is_emergency(incoming):
+            incoming.reply(refused)
+            return
         try:
             if await self._senders.has_long_contact(request, caller.id):
                 incoming.reply(CONTACT_TOO_LONG)
@@ -120,11 +128,21 @@ class Calling:
             incoming.reply(found)
         elif isinstance(found, Feature):
             await self._serve_feature(incoming, caller, found, here)
+        elif (refused := self._may_not(incoming, caller, found)) is not None:
+            incoming.reply(refused)
         elif isinstance(found.destination, Devices):
             rewriter = self._rewriter(incoming, caller, found.destination, here, mark, journey)
             await self._ring(incoming, caller, rewriter, found.destination, found, journey)
         else:
             await self._ring_at(incoming, caller, found.destination, here, mark, journey)
+
+    def _may_not(self, incoming: ServerRequest, caller: Phone, found: Arrival) -> Answer | None:
+        """Return the answer to an INVITE that breaks a policy, or would be one call too many; else None."""
+        if not incoming.method.is_invite:
+            return None
+        if caller.terms.srtp and not is_encrypted(incoming.request):
+            return UNENCRYPTED
+        return self._quotas.too_many(caller, found.destination)
 
     def is_emergency(self, incoming: ServerRequest) -> bool:
         """Return whether a request calls an emergency service: it is served whatever the caller may do."""
@@ -203,7 +221,7 @@ class Calling:
         if not arrival.targets:
             return OFFLINE
         is_secure = incoming.request.uri.scheme == SIPS
-        targets = allowed(arrival.targets, self._reach.node, is_secure=is_secure)
+        targets = allowed(arrival.targets, self._reach.secure_nodes, is_secure=is_secure)
         if not targets or (is_secure and incoming.flow.transport not in SECURE):
             return NOT_SECURE
         return Arrival(arrival.destination, targets[:DEVICES], arrival.wishes)

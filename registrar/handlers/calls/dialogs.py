@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from registrar.errors import MalformedMessage, MediaRefused, StoreUnavailable
-from registrar.model import Binding, Phone
+from registrar.model import Binding, Flow, Phone
 from registrar.ports import DialPlan, Location
 from registrar.rules import forward, session
 from registrar.rules import legs as leg_rules
@@ -36,6 +36,7 @@ from registrar.rules.routing import (
     target_by,
     unfolded_contact,
 )
+from registrar.rules.sdp import is_encrypted
 from registrar.rules.tokens import DialogHandle, Named, RouteToken, Target, target_of
 from registrar.sip import Request, Response, param, parse_name_addr
 
@@ -52,7 +53,7 @@ from ..answers import (
 )
 from ..method import Method
 from ..network import ServerRequest, SilentPhones
-from .bridging import Bridge, has_sdp, other_body, packed, quick_sdp, sdp_of
+from .bridging import NOT_ENCRYPTED, Bridge, has_sdp, other_body, packed, quick_sdp, sdp_of
 from .destinations import Destinations
 from .forwarding import Forwarder
 from .offers import is_reliable
@@ -82,9 +83,9 @@ class Dialogs:
         calls: CallTable,
         silent: SilentPhones,
         *,
-        may_come: Callable[[Phone, str], bool],
+        may_come: Callable[[Phone, Flow], bool],
     ) -> None:
-        """Create the handler; `may_come` tells whether the access rule lets a phone send from an address."""
+        """Create the handler; `may_come` tells whether the access rule lets a phone send by a flow."""
         self._dial_plan = dial_plan
         self._location = location
         self._destinations = destinations
@@ -152,7 +153,7 @@ class Dialogs:
         )
         if not incoming.method.is_answered:
             await self._acknowledge(message)
-        elif not incoming.accept():
+        elif not incoming.accept(None if incoming.method.ends else sender):
             return
         elif route.relay and incoming.method.trickles and _is_trickle(request):
             incoming.reply(Answer(200))  # the relay's own candidates are complete, and it finds the browser's
@@ -178,7 +179,7 @@ class Dialogs:
             self._proven.get(_way_of_dialog(request, route)),
         ):
             return None
-        return sender if self._may_come(sender, flow.remote_ip) else NOT_FROM_THERE
+        return sender if self._may_come(sender, flow) else NOT_FROM_THERE
 
     async def _refused(self, incoming: ServerRequest, route: RouteToken) -> Answer | None:
         """Return the answer that refuses a request of any sender, or None."""
@@ -199,7 +200,9 @@ class Dialogs:
         targets = await self._targets(message)
         if targets:
             targets = [
-                way for way in targets if is_allowed(way, self._reach.node, is_secure=message.route.secure)
+                way
+                for way in targets
+                if is_allowed(way, self._reach.secure_nodes, is_secure=message.route.secure)
             ]
             if not targets:
                 incoming.reply(NOT_SECURE)
@@ -328,6 +331,7 @@ class InDialog:
         self._asked = incoming.request
         self.route = route
         self._sender = sender
+        self._receiver = receiver
         self._from, self._to = unfolded(route.from_, sender), unfolded(route.to, receiver)
         self._sender_secret = secret_of(sender)
         self._receiver_secret = secret_of(receiver)
@@ -393,7 +397,10 @@ class InDialog:
         asked, secret = self._asked, self._sender_secret
         if not self._described:
             return other_body(asked.body, secret, shown), ()
-        made = await self._described_again(sdp_of(asked))
+        sdp = sdp_of(asked)
+        _refuse_plain(self._sender, sdp)
+        made = await self._described_again(sdp)
+        _refuse_plain(self._receiver, made)
         return packed(asked, made, secret, shown, alone=is_browser(way.target.transport))
 
     async def _described_again(self, sdp: bytes) -> bytes:
@@ -566,3 +573,9 @@ def _user(address: str) -> str:
 def _is_trickle(request: Request) -> bool:
     media_type = request.headers.get("content-type") or ""
     return media_type.partition(";")[0].strip().lower() == TRICKLE
+
+
+def _refuse_plain(phone: Phone | None, sdp: bytes) -> None:
+    """Raise MediaRefused for a description without encryption that a phone must neither send nor get."""
+    if phone is not None and phone.terms.srtp and not is_encrypted(sdp):
+        raise MediaRefused(NOT_ENCRYPTED)

@@ -7,7 +7,7 @@ their members are not asked (rules.plan).
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,7 +85,7 @@ class Followers:
         metrics: Metrics,
         *,
         seconds: float,
-        node: str,
+        secure_nodes: Callable[[], Collection[str]],
     ) -> None:
         """`seconds`: a call that was not answered for so long is forwarded."""
         self.destinations = destinations
@@ -95,7 +95,7 @@ class Followers:
         self.start_task = start_task
         self.metrics = metrics
         self.seconds = seconds
-        self.node = node
+        self.secure_nodes = secure_nodes
 
     async def arrive(
         self, caller: Phone, called: Devices, targets: list[list[Target]], journey: Journey
@@ -330,7 +330,7 @@ class Follower:
             )
             self.over(None)
             return None
-        rows = allowed(arrival.targets, followers.node, is_secure=is_secure)
+        rows = allowed(arrival.targets, followers.secure_nodes(), is_secure=is_secure)
         if not rows:
             return OFFLINE
         await self.ring(arrival.destination, arrival.wishes, rows)

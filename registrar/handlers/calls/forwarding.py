@@ -492,6 +492,12 @@ class Forwarding:
         warnings = [one.warning for one in refused if one.warning and one.status == status]
         return Answer(status, why=warnings[0] if warnings else "")
 
+    @property
+    def _customer(self) -> str:
+        """Return whose transactions the branches are; empty for requests that end a call, which must pass."""
+        phone, ends = self.incoming.phone, self.incoming.method.ends
+        return "" if phone is None or ends else phone.customer
+
     def _reply(self, answer: Answer) -> None:
         if not self._gone:
             self.incoming.reply(answer)
@@ -594,7 +600,7 @@ class Forwarding:
                 return
             branch.way, branch.sent = way, request
             try:
-                branch.key = self.forwarder.network.request(request, way.flow, self)
+                branch.key = self.forwarder.network.request(request, way.flow, self, self._customer)
             except TableFull:
                 branch.refused = BodyRefused(BUSY.status, "")
                 self._finish(number, BUSY.status)

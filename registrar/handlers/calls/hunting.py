@@ -21,7 +21,7 @@ exist:
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -86,7 +86,7 @@ class Hunts:
         metrics: Metrics,
         patience: Patience,
         *,
-        node: str,
+        secure_nodes: Callable[[], Collection[str]],
     ) -> None:
         self.dial_plan = dial_plan
         self.people = people
@@ -97,7 +97,7 @@ class Hunts:
         self.clock = clock
         self.mono = mono
         self.patience = patience
-        self.node = node
+        self.secure_nodes = secure_nodes
         self._start_task = start_task
         self._metrics = metrics
         self._hunts: dict[str, Hunt] = {}
@@ -483,7 +483,7 @@ class Hunt:
     def _add(self, one: Devices, member: Member, form: str) -> list[int]:
         """Add a branch for each device of a person, and return their numbers."""
         room = self.hunts.patience.devices - sum(map(len, self._ringing.values()))
-        targets = allowed(member.targets, self.hunts.node, is_secure=self.is_secure)
+        targets = allowed(member.targets, self.hunts.secure_nodes(), is_secure=self.is_secure)
         if len(targets) > room:
             self.hunts.limited("devices")
             targets = targets[:room]

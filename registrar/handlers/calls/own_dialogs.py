@@ -57,7 +57,7 @@ class OwnDialogs:
         Raises TableFull.
         """
         reach, is_secure = self._reach, is_sips(target.contact)
-        way = reach.way(target) if is_allowed(target, reach.node, is_secure=is_secure) else None
+        way = reach.way(target) if is_allowed(target, reach.secure_nodes, is_secure=is_secure) else None
         if way is None:
             return None
         request = draft(reach.via(way), _contact(user, reach.place(way), is_secure=is_secure))

@@ -1,6 +1,6 @@
 """The way to a phone: its flow on this node, or the node that holds its flow (RFC 5626 section 5.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ Only that node knows the address by which the phone reaches it.
 """
 
 Neighbour = tuple[str, str]
-"""Generation and `host:port` of another living node."""
+"""Generation and address of another living node: `host:port`, with `;transport=tls` if it takes TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Way:
     target: Target
     flow: Flow
     node: str = ""
-    """`host:port` of the node that holds the phone's flow; empty if this node holds it."""
+    """Address of the node that holds the phone's flow; empty if this node holds it."""
 
 
 class Reach:
@@ -46,11 +46,13 @@ class Reach:
         clock: Clock,
         *,
         process: Process,
+        secure_nodes: Callable[[], Collection[str]],
     ) -> None:
         """Create the finder; `salt` returns random bytes for branches and tokens.
 
         `open_flow` returns the flow of a target on this node, and `node_flow` a flow to another node's
-        `host:port`. `neighbour` returns the living node with a name, or None.
+        address. `neighbour` returns the living node with a name, or None. `secure_nodes` returns this node
+        and those that it reaches over TLS.
         """
         self._open_flow = open_flow
         self._node_flow = node_flow
@@ -60,11 +62,17 @@ class Reach:
         self._clock = clock
         self._process = process
         self._hosts = hosts
+        self._secure_nodes = secure_nodes
 
     @property
     def node(self) -> str:
         """Return the name of this node."""
         return self._process.node
+
+    @property
+    def secure_nodes(self) -> Collection[str]:
+        """Return this node, and those to which a request goes over TLS."""
+        return self._secure_nodes()
 
     def way(self, target: Target) -> Way | None:
         """Return the way to a target, or None if its flow or its node is gone."""

@@ -9,11 +9,11 @@ from registrar.rules import legs as leg_rules
 from registrar.rules.legs import Legs
 from registrar.rules.media import Side
 from registrar.rules.register import WEBSOCKETS
-from registrar.rules.sdp import leg_kind, media_address
+from registrar.rules.sdp import is_encrypted, leg_kind, media_address
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, parse_uri
 
-from .bridging import Bridge, has_sdp, quick_sdp, sdp_of
+from .bridging import NOT_ENCRYPTED, Bridge, has_sdp, quick_sdp, sdp_of
 from .late_answers import readable_tag
 from .offers import is_reliable
 
@@ -76,6 +76,8 @@ class Sessions:
 
         Raises MediaRefused, StoreUnavailable.
         """
+        if callee.terms.srtp:
+            self._refuse_plain(number, target)
         both, relay = self._planned(number, target, callee)
         if relay:  # a branch that is tried again over another flow keeps its session
             relay = self._relays[number] = self._relays.get(number) or relay
@@ -88,7 +90,20 @@ class Sessions:
         )
         if relay:
             self._relays[number] = relay
+        if callee.terms.srtp and not is_encrypted(made):
+            raise MediaRefused(NOT_ENCRYPTED)
         return made
+
+    def _refuse_plain(self, number: int, target: Target) -> None:
+        """Let a branch have encrypted media alone. Raise MediaRefused if that is impossible.
+
+        The relay encrypts what a desk phone gets. Without a relay, the offer itself must be encrypted.
+        """
+        if not self._offer or not (self._translates or is_encrypted(self._offer)):
+            raise MediaRefused(NOT_ENCRYPTED)
+        has_dtls = self._bridge.habits.kind(target.phone, target.contact) is LegKind.DTLS
+        if target.transport not in WEBSOCKETS and not has_dtls:
+            self._kinds[number] = LegKind.SRTP
 
     def _planned(self, number: int, target: Target, callee: Phone) -> tuple[Legs, str]:
         mine, other = self._caller_side, self._side_of_callee(number, target)

@@ -31,7 +31,7 @@ class Speech:
         """Yield the ways to those `targets` that can be reached; for a `sips:` call, only the secure ones."""
         is_secure = is_sips(self.target.contact)
         for target in targets:
-            if is_allowed(target, reach.node, is_secure=is_secure):
+            if is_allowed(target, reach.secure_nodes, is_secure=is_secure):
                 way = reach.way(target)
                 if way is not None:
                     yield way

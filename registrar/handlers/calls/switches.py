@@ -7,8 +7,8 @@ on now. `Reason: SIP;cause=200` says that nothing went wrong. A lamp that watche
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Devices, Feature, FeatureKind, Group, Phone, Queue
-from registrar.ports import DialPlan, People
+from registrar.model import Devices, Feature, FeatureKind, Group, Phone, Queue, Switched
+from registrar.ports import Clock, Deeds, DialPlan, People
 
 from ..answers import BUSY, Answer
 from ..network import ServerRequest
@@ -34,9 +34,11 @@ OFF: Final = frozenset({FeatureKind.CFU_OFF, FeatureKind.CFB_OFF, FeatureKind.CF
 class Switches:
     """Serves the feature codes that switch something."""
 
-    def __init__(self, dial_plan: DialPlan, people: People) -> None:
+    def __init__(self, dial_plan: DialPlan, people: People, deeds: Deeds, clock: Clock) -> None:
         self._dial_plan = dial_plan
         self._people = people
+        self._deeds = deeds
+        self._clock = clock
 
     async def serve(self, incoming: ServerRequest, caller: Phone, feature: Feature) -> None:
         """Switch what a feature code is about, and answer with the result."""
@@ -44,35 +46,42 @@ class Switches:
             incoming.reply(NO_PERSON)
             return
         try:
-            incoming.reply(await self._switch(caller, feature))
+            incoming.reply(await self._switch(caller, feature, incoming.flow.remote_ip))
         except StoreUnavailable:
             incoming.reply(BUSY)
 
-    async def _switch(self, caller: Phone, feature: Feature) -> Answer:
+    async def _switch(self, caller: Phone, feature: Feature, address: str) -> Answer:
         if feature.kind in DND:
-            return await self._dnd(caller, DND[feature.kind])
+            return await self._dnd(caller, DND[feature.kind], address)
         if feature.kind in FORWARDS:
-            return await self._forward(caller, feature)
-        return await self._queue(caller, feature.argument)
+            return await self._forward(caller, feature, address)
+        return await self._queue(caller, feature.argument, address)
 
-    async def _dnd(self, caller: Phone, wanted: bool | None) -> Answer:
+    async def _set(self, caller: Phone, address: str, wish: str, value: str, *, via: str = "") -> None:
+        """Set a wish, and tell the audit log if it was another one."""
+        before = await self._people.change(caller.person, wish, value, customer=caller.customer, via=via)
+        if before != value:
+            known = caller.person, caller.customer, caller.id
+            self._deeds.switched(Switched(self._clock(), *known, address, wish, before, value))
+
+    async def _dnd(self, caller: Phone, wanted: bool | None, address: str) -> Answer:
         if wanted is None:
             (state,) = await self._people.states([caller.person])
             wanted = not state.dnd
-        await self._people.change(caller.person, "dnd", "1" if wanted else "", customer=caller.customer)
+        await self._set(caller, address, "dnd", "1" if wanted else "")
         return _done(f"Do Not Disturb {'On' if wanted else 'Off'}")
 
-    async def _forward(self, caller: Phone, feature: Feature) -> Answer:
+    async def _forward(self, caller: Phone, feature: Feature, address: str) -> Answer:
         field, said = FORWARDS[feature.kind]
         number = "" if feature.kind in OFF else feature.argument
         if number:
             destination = await self._dial_plan.called(caller.customer, number)
             if not isinstance(destination, Devices | Group | Queue):
                 return NO_NUMBER
-        await self._people.change(caller.person, field, number, customer=caller.customer)
+        await self._set(caller, address, field, number)
         return _done(said.format(number))
 
-    async def _queue(self, caller: Phone, number: str) -> Answer:
+    async def _queue(self, caller: Phone, number: str, address: str) -> Answer:
         """Leave a queue, or join it again."""
         queue = await self._dial_plan.called(caller.customer, number)
         if not isinstance(queue, Queue):
@@ -85,7 +94,7 @@ class Switches:
         if not has_left and any(caller.person in member.permanent for member in mine):
             return PERMANENT
         wish, value = f"left:{queue.id}", "" if has_left else "1"
-        await self._people.change(caller.person, wish, value, customer=caller.customer, via=queue.number)
+        await self._set(caller, address, wish, value, via=queue.number)
         return _done(f"{'Joined' if has_left else 'Left'} {queue.name}")
 
 

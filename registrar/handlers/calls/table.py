@@ -32,6 +32,7 @@ from registrar.rules.tokens import DialogHandle, RouteToken, Target, dump_handle
 from ..network import Network, SilentPhones
 from .absent import GRACE_SECONDS, Absent
 from .bridging import Bridge
+from .counting import CallCounts
 from .history import CallHistory
 from .lifetimes import Lifetimes
 from .owed import Owed
@@ -115,10 +116,12 @@ class CallTable:
         new_id: Callable[[], str],
         people: People,
         history: CallHistory,
+        counts: CallCounts,
         *,
         process: Process,
     ) -> None:
         """Create an empty table; `tell` sends news to all nodes, and `new_id` returns the id of a call."""
+        self._counts = counts
         self._history = history
         self._people = people
         self._silent = silent
@@ -151,6 +154,7 @@ class CallTable:
         """Add a call whose INVITE goes out."""
         now = self.clock()
         self._entries[call.id] = _Entry(call, caller, None, ringing, now, now, is_watched)
+        self._counts.put(call)
         self._store.started(call)
         self._take_part(call)
 
@@ -194,6 +198,7 @@ class CallTable:
             relay=relay,
             expires_at=now + seconds if seconds else 0.0,
         )
+        self._counts.put(entry.call)
         self._metrics.call_setup_seconds.observe(now - entry.call.started_at)
         self._store.answered(_whole(entry))
 
@@ -408,6 +413,7 @@ class CallTable:
             self._free(ours)
             return
         entry = self._entries[call.id] = _Entry(ours, caller, callee, None, now, 0.0)
+        self._counts.put(ours)
         if call.process.node != self.process.node:
             # Finding out that the other node is dead took longer than a party may be absent.
             entry.missed_at = now - GRACE_SECONDS
@@ -563,6 +569,7 @@ class CallTable:
         """Forget the call and record its end; return whether it was still there."""
         if self._entries.pop(entry.call.id, None) is None:
             return False
+        self._counts.remove(entry.call.id)
         self.lifetimes.over(entry.call.id)
         self._bridge.delete(entry.call.relay)
         self._metrics.calls(ending.cause)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Phone
+from registrar.model import Flow, Phone
 from registrar.ports import Clock, DialPlan, Subscriptions
 from registrar.rules.identity import SIPS, plain
 from registrar.rules.routing import SECURE, is_sips
@@ -79,7 +79,7 @@ class Subscribing:
         clock: Clock,
         *,
         is_service: Callable[[str], bool],
-        may_come: Callable[[Phone, str], bool],
+        may_come: Callable[[Phone, Flow], bool],
         new_id: Callable[[], str],
         salt: Callable[[], bytes],
     ) -> None:
@@ -138,9 +138,9 @@ class Subscribing:
         except StoreUnavailable:
             incoming.reply(BUSY)
             return True
-        if not self._may_come(sender, flow.remote_ip):
+        if not self._may_come(sender, flow):
             incoming.reply(NOT_FROM_THERE)
-        elif incoming.accept():
+        elif incoming.accept(sender):
             incoming.phone = sender
             await self._go_on(incoming, subscription, sender)
         return True

@@ -244,17 +244,19 @@ class Changes:
         revoked = [binding for binding in live if binding.secret_version != phone.secret_version]
         if revoked:
             return revoked, EventKind.REVOKED, Reason.REVOKED
-        elsewhere = [binding for binding in live if self._is_refused(phone, binding.public_ip)]
+        elsewhere = [
+            binding for binding in live if self._is_refused(phone, binding.public_ip, binding.transport)
+        ]
         return (elsewhere, EventKind.REVOKED, Reason.IP_REJECTED) if elsewhere else None
 
     def _may_stay(self, phone: Phone | None, held: Held) -> bool:
         """Return whether a phone may keep a connection, with or without a binding over it."""
         if phone is None or not phone.active or held.secret_version != phone.secret_version:
             return False
-        return not self._is_refused(phone, held.flow.remote_ip)
+        return not self._is_refused(phone, held.flow.remote_ip, held.flow.transport)
 
-    def _is_refused(self, phone: Phone, address: str) -> bool:
-        decision = self._access.decide(phone, address, first_contact=False)
+    def _is_refused(self, phone: Phone, address: str, transport: str) -> bool:
+        decision = self._access.decide(phone, address, transport, first_contact=False)
         return isinstance(decision, Deny) and decision.reason != "no-country-file"
 
 

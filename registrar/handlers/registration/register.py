@@ -21,6 +21,7 @@ from registrar.ports import Location
 from registrar.rules.identity import identity_of
 from registrar.rules.outbound import OUTBOUND
 from registrar.rules.register import (
+    MAX_CONTACTS,
     MAX_USER_AGENT,
     WEBSOCKETS,
     Accepted,
@@ -151,7 +152,8 @@ class BindingStep:
             flow=flow.id,
             one_device=bool(situation.phone.instance) and flow.transport in WEBSOCKETS,
         )
-        return register(situation.before, asked, origin, situation.now, self.registrar.is_dead)
+        most = situation.phone.terms.contacts or MAX_CONTACTS
+        return register(situation.before, asked, origin, situation.now, self.registrar.is_dead, most)
 
     def _granted(self, outcome: Accepted, phone: Phone, now: Epoch) -> Answer:
         """Return the 200. A browser knows only its credentials, so it is told its number and name, too."""

@@ -9,6 +9,7 @@ from config.provisioning.render import WRITERS, render
 from config.provisioning.view import Provisioned
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS
+from tests.every import every
 from tests.wire.boxes.accounts import ACCOUNTS, Sip
 from tests.wire.boxes.brands import BOXES
 
@@ -25,8 +26,8 @@ def test_each_writer_has_an_emulator() -> None:
     assert set(ACCOUNTS) == set(BOXES) == set(WRITERS)
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
-@pytest.mark.parametrize("writer", WRITERS)
+@every("transport", ["udp", "tcp", "tls"])
+@every("writer", WRITERS)
 def test_a_phone_reads_its_account_and_its_server(writer: str, transport: str) -> None:
     phone = phones.empty(writer)
     phone = replace(phone, server=replace(phone.server, transport=transport, port=5070, expires=1800))

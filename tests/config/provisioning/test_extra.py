@@ -17,9 +17,10 @@ from config.provisioning.render import WRITERS, Unwritable, render
 from config.provisioning.view import Provisioned
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
+from tests.every import every
 from tests.patience import SOAK
 
-EXAMPLES: Final = 20_000 if SOAK else 100
+EXAMPLES: Final = 20_000 if SOAK else 25
 LINES: Final = {
     "snom": '<contrast perm="">{}</contrast>',
     "snom8": '<contrast perm="">{}</contrast>',
@@ -161,20 +162,38 @@ def is_left_out(writer: str, text: str) -> None:
     assert f"customConfig is left out: {reason}" in file.warnings
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-def test_a_problem_has_the_number_of_its_line(writer: str) -> None:
+@every("writer", WRITERS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_problem_has_the_number_of_its_line(writer: str, end: str) -> None:
     good = LINES[writer].format("1")
     for wrong in (ACCOUNTS[writer][0].format("x"), LINES[writer].format("{{ password }}"), "\x01"):
-        told = problem(writer, f"{good}\n\n{wrong}\n{good}")
+        told = problem(writer, f"{good}{end}{end}{wrong}{end}{good}{end}")
         assert "line 3" in told, (wrong, told)
+    assert problem(writer, f"{good}{end}{end}{good}{end}") == ""
+
+
+@every("writer", WRITERS)
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_other_separators_are_no_ends_of_lines(writer: str, odd: str) -> None:
+    """An editor shows one line there, so the lines behind it would have other numbers."""
+    good = LINES[writer].format("1")
+    assert problem(writer, f"{good}\n{good}{odd}{good}") == "line 2: control characters"
+
+
+@every("writer", WRITERS)
+def test_a_placeholder_is_in_one_line(writer: str) -> None:
+    """It is replaced before the lines are looked at: what is behind it would have other numbers."""
+    broken = LINES[writer].format("{{\nname }}")
+    told = problem(writer, f"{LINES[writer].format('1')}\n{broken}\n{ACCOUNTS[writer][0].format('x')}")
+    assert told == "line 2: a placeholder is in one line"
 
 
 def test_each_writer_has_extra_lines() -> None:
     assert set(SYNTAXES) == set(WRITERS)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize(
+@every("writer", WRITERS)
+@every(
     ("placeholder", "expected"),
     [
         ("number", "201"),
@@ -199,7 +218,7 @@ def test_the_set_of_placeholders_is_closed() -> None:
     is_left_out("yealink", "a.b = {{ account.password }}")
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_extra_lines_do_not_set_the_account(writer: str) -> None:
     for line in ACCOUNTS[writer]:
         text = line.format("x")
@@ -207,36 +226,34 @@ def test_extra_lines_do_not_set_the_account(writer: str) -> None:
         is_left_out(writer, text)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_no_extra_line_sets_what_the_writer_says_of_accounts_and_servers(writer: str) -> None:
     lines = [line for _, line in golden(writer) if SECRET.search(line)]
     assert len(lines) > 5
     assert [line for line in lines if DENIED not in problem(writer, line)] == []
 
 
-@pytest.mark.parametrize(("writer", "line"), [(one, line) for one, of in MORE_DENIED.items() for line in of])
+@every(("writer", "line"), [(one, line) for one, of in MORE_DENIED.items() for line in of])
 def test_no_extra_line_sets_another_server(writer: str, line: str) -> None:
     assert DENIED in problem(writer, line.format("x"))
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_harmless_extra_lines_are_good(writer: str) -> None:
     lines = [line for name, line in golden(writer) if HARMLESS.search(name)]
     lines += [line.format("1") for line in MUSIC[SYNTAXES[writer]]]
     assert [line for line in lines if problem(writer, line)] == []
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-@pytest.mark.parametrize(
-    "broken", ["no setting", "<a>", "</phone-settings>", "<!DOCTYPE a>", "<?a?>", "&a;", "<a"]
-)
+@every("writer", WRITERS)
+@every("broken", ["no setting", "<a>", "</phone-settings>", "<!DOCTYPE a>", "<?a?>", "&a;", "<a"])
 def test_broken_extra_lines_are_refused(writer: str, broken: str) -> None:
     if writer == "lg" and broken == "no setting":
         return  # a name, a blank and a value
     assert problem(writer, broken)
 
 
-@pytest.mark.parametrize(
+@every(
     ("writer", "text"),
     [
         ("yealink", "{{ name }} = 1"),
@@ -270,7 +287,7 @@ def test_extra_lines_stand_last_between_two_comments() -> None:
     )
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_nothing_is_no_problem(writer: str) -> None:
     assert problem(writer, "") == problem(writer, " \n ") == ""
 
@@ -302,7 +319,7 @@ def _pieces(writer: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(data=st.data())
 def test_any_extra_lines_leave_the_rest_of_the_file_alone(writer: str, data: st.DataObject) -> None:

@@ -1,12 +1,12 @@
 """Which file names mean something to a phone."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.provisioning.files import PATTERNS, Meant, asked_mac, config_name, is_common, meant, names
 from config.provisioning.render import WRITERS
 from tests.config.provisioning.phones import MODELS
+from tests.every import every
 from tests.patience import SOAK
 
 MAC = "000B828AA872"
@@ -31,12 +31,12 @@ def test_each_writer_has_its_files() -> None:
     assert set(PATTERNS) == set(WRITERS) == set(BOOTS)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_the_names_that_a_phone_asks_for_at_its_boot(writer: str) -> None:
     assert list(names(writer, MAC, MODELS[writer][1])) == BOOTS[writer]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_one_file_is_the_configuration(writer: str) -> None:
     asked = names(writer, MAC, MODELS[writer][1])
     assert [name for name in asked if meant(writer, MAC, name) is Meant.CONFIG] == [
@@ -44,7 +44,7 @@ def test_one_file_is_the_configuration(writer: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("writer", "name", "expected"),
     [
         ("snom", "000b828aa872.xml", Meant.CONFIG),
@@ -89,7 +89,7 @@ def test_what_a_name_means(writer: str, name: str, expected: Meant | None) -> No
     assert meant(writer, MAC, name) is expected
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "mac"),
     [
         ("cfg000b828aa872.xml", MAC),
@@ -106,7 +106,7 @@ def test_the_address_in_a_name(name: str, mac: str | None) -> None:
     assert asked_mac(name) == mac
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "expected"),
     [
         ("startup.cfg", True),
@@ -124,7 +124,7 @@ def test_a_name_without_an_address_is_no_guess(name: str, expected: bool) -> Non
     assert is_common(name) is expected
 
 
-@settings(max_examples=20_000 if SOAK else 200, deadline=None)
+@settings(max_examples=20_000 if SOAK else 60, deadline=None)
 @given(st.sampled_from(sorted(WRITERS)), st.text())
 def test_any_name_is_understood_or_not(writer: str, name: str) -> None:
     meaning = meant(writer, MAC, name)

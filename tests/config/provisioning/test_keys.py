@@ -13,6 +13,7 @@ from config.settings import SERVICES
 from registrar.settings import Settings
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
+from tests.every import every
 
 WITH_KEYS = [writer for writer in WRITERS if writer not in phones.BASES]
 RECORDED = {
@@ -135,35 +136,35 @@ CISCO = {
 }
 
 
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("function", phones.FUNCTIONS)
 def test_the_functions_of_snom(function: str) -> None:
     assert first_key("snom", function)[""] == SNOM[function]
 
 
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("function", phones.FUNCTIONS)
 def test_the_functions_of_yealink(function: str) -> None:
     key = first_key("yealink", function)
     assert (key["type"], key.get("value")) == YEALINK[function]
 
 
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("function", phones.FUNCTIONS)
 def test_the_functions_of_mitel(function: str) -> None:
     assert first_key("mitel", function)["type"] == MITEL[function]
 
 
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("function", phones.FUNCTIONS)
 def test_the_functions_of_grandstream(function: str) -> None:
     key = first_key("grandstream", function)
     assert (key["keyMode"], key.get("value")) == GRANDSTREAM.get(function, ("None", None))
 
 
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("function", phones.FUNCTIONS)
 def test_the_functions_of_cisco(function: str) -> None:
     assert first_key("spa", function)[""] == CISCO.get(function, "")
 
 
-@pytest.mark.parametrize("writer", WITH_KEYS)
-@pytest.mark.parametrize("function", phones.FUNCTIONS)
+@every("writer", WITH_KEYS)
+@every("function", phones.FUNCTIONS)
 def test_a_function_is_written_or_left_out_with_a_reason(writer: str, function: str) -> None:
     phone = phone_of(writer, Key(0, function, PHONE, phones.VALUES.get(function, "")))
     reasons = [one.reason for one in rendered(phone).left_out if one.field == "softkeys[0]"]
@@ -207,7 +208,7 @@ def test_a_pickup_of_one_extension_dials_its_number() -> None:
     assert ("fkey context=1 idx=0 lp=on perm=R", "speed **202") in settings_of(phone)
 
 
-@pytest.mark.parametrize("writer", WITH_KEYS)
+@every("writer", WITH_KEYS)
 def test_a_pointer_without_a_target_does_nothing(writer: str) -> None:
     key = Key(0, "BLF", PHONE, "", "Gone", "the extension was deleted")
     file = rendered(phone_of(writer, key))
@@ -217,8 +218,8 @@ def test_a_pointer_without_a_target_does_nothing(writer: str) -> None:
     assert "Gone" not in file.text
 
 
-@pytest.mark.parametrize("writer", WITH_KEYS)
-@pytest.mark.parametrize("number", ["2 3", "2;fnc=sd", "2|3", "2\n3", "2@x", "x" * 65, "$MA"])
+@every("writer", WITH_KEYS)
+@every("number", ["2 3", "2;fnc=sd", "2|3", "2\n3", "2@x", "x" * 65, "$MA"])
 def test_a_number_with_a_separator_is_refused(writer: str, number: str) -> None:
     with pytest.raises(Unwritable) as refusal:
         rendered(phone_of(writer, Key(0, "SPEEDDIAL", PHONE, number)))

@@ -8,12 +8,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from config.provisioning.files import config_name
 from config.provisioning.render import WRITERS, render
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS
+from tests.every import every
 
 TABLE = Path(__file__).parent / "known_names.csv"
 _ATTRIBUTES = re.compile(r" (?:idx|perm|ua|context|lp|label)=\S*")
@@ -30,7 +29,7 @@ def name_of(written: str) -> str:
     return re.sub(r"\d+", "N", _ATTRIBUTES.sub("", written)).removesuffix("/label")
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_each_name_is_known(writer: str) -> None:
     phone = replace(phones.full(writer), extra="")
     settings = PARSERS[writer](render(phone, config_name(writer, phone.mac, phone.model)).text)

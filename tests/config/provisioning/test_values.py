@@ -11,6 +11,7 @@ from config.provisioning.render import EXPERIMENTAL, WRITERS, render
 from config.provisioning.view import Display, Levels, Network, Provisioned, Sound, masked
 from tests.config.provisioning import phones
 from tests.config.provisioning.parsers import PARSERS, Setting
+from tests.every import every
 
 
 def parsed(phone: Provisioned) -> set[Setting]:
@@ -38,21 +39,19 @@ IDLE: Final = {
 }
 
 
-@pytest.mark.parametrize(
-    ("writer", "level"), [(writer, level) for writer in BRIGHTNESS for level in (0, 7, 15)]
-)
+@every(("writer", "level"), [(writer, level) for writer in BRIGHTNESS for level in (0, 7, 15)])
 def test_brightness_is_scaled_to_the_phone(writer: str, level: int) -> None:
     found = changed(writer, display=Display(brightness=level))
     assert [value for _, value in found] == [BRIGHTNESS[writer][level]]
 
 
-@pytest.mark.parametrize(("writer", "level"), [(writer, level) for writer in IDLE for level in (0, 7, 15)])
+@every(("writer", "level"), [(writer, level) for writer in IDLE for level in (0, 7, 15)])
 def test_idle_brightness_is_scaled_to_the_phone(writer: str, level: int) -> None:
     found = changed(writer, display=Display(brightness_idle=level))
     assert [value for _, value in found] == [IDLE[writer][level]]
 
 
-@pytest.mark.parametrize(
+@every(
     ("writer", "button", "expected"),
     [
         *(
@@ -121,7 +120,7 @@ def test_a_grandstream_has_three_levels() -> None:
     assert not changed("grandstream", sound=Sound(headset=Levels(3, None)))
 
 
-@pytest.mark.parametrize(
+@every(
     ("writer", "tone", "expected"),
     [
         ("snom", "0", {("user_ringer idx=1 perm=!", "Ringer1")}),
@@ -153,14 +152,14 @@ def test_a_vlan_is_written(writer: str, name: str) -> None:
     assert (name, "12") in changed(writer, network=Network(vlan_id=12, vlan_priority=3))
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_hd_audio_off_leaves_g722_out(writer: str) -> None:
     phone = replace(phones.full(writer), hd_audio=True)
     wide, narrow = parsed(phone), parsed(replace(phone, hd_audio=False))
     assert writer in ("gigaset-nx70", "maxwell", "lg") or wide - narrow
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_each_setting_is_written_or_left_out_with_a_reason(writer: str) -> None:
     phone = phones.full(writer)
     file = render(phone, config_name(writer, phone.mac, phone.model))
@@ -193,7 +192,7 @@ def test_one_file_has_all_handsets_and_gaps_are_inactive(writer: str) -> None:
     assert set(inactive[writer]) <= set(found)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_a_masked_phone_has_no_secret(writer: str) -> None:
     phone = phones.full(writer)
     text = render(masked(phone), config_name(writer, phone.mac, phone.model)).text
@@ -202,7 +201,7 @@ def test_a_masked_phone_has_no_secret(writer: str) -> None:
     assert "********" in text
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_a_phone_with_one_account_is_warned_of(writer: str) -> None:
     phone = replace(phones.empty(writer), handsets=phones.handsets("snom-dect"))
     file = render(phone, config_name(writer, phone.mac, phone.model))
@@ -215,7 +214,7 @@ def test_the_experimental_writers() -> None:
     assert "lg" in EXPERIMENTAL
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_no_secret_is_in_a_representation(writer: str) -> None:
     shown = repr(phones.full(writer))
     assert not [secret for secret in ("g9ewhufg", "4711", "steadysecret") if secret in shown]

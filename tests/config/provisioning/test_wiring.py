@@ -19,6 +19,7 @@ from config.provisioning.wiring import (
     without_scheme,
 )
 from tests.config.provisioning import phones
+from tests.every import every
 
 FIXED = Network(False, "192.168.1.10", "255.255.255.0", "192.168.1.1", "192.168.1.1")
 WITHOUT_STATIC = ("gigaset-n510", "gigaset-nx70", "maxwell", "lg")
@@ -30,7 +31,7 @@ def test_a_complete_network_is_written() -> None:
     assert not draft.left_out
 
 
-@pytest.mark.parametrize(
+@every(
     "network",
     [
         replace(FIXED, address=None),
@@ -46,7 +47,7 @@ def test_a_complete_network_is_written() -> None:
         replace(FIXED, address="fe80::1"),
     ],
 )
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_a_network_that_cannot_work_is_not_written(writer: str, network: Network) -> None:
     phone = replace(phones.empty(writer), network=network)
     file = render(phone, config_name(writer, phone.mac, phone.model))
@@ -56,7 +57,7 @@ def test_a_network_that_cannot_work_is_not_written(writer: str, network: Network
     assert file.warnings
 
 
-@pytest.mark.parametrize("writer", MARKS)
+@every("writer", MARKS)
 def test_a_phone_that_had_a_vlan_is_told_to_leave_it(writer: str) -> None:
     """The mark by which that is known is in both files, or a person is told what to do."""
     name = config_name(writer, phones.MAC, phones.MODELS[writer][1])
@@ -83,7 +84,7 @@ def test_a_writer_without_a_mark_writes_no_vlan() -> None:
         assert "vlan" not in text.lower(), writer
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every("writer", WRITERS)
 def test_vlan_0_writes_nothing(writer: str) -> None:
     phone = replace(phones.empty(writer), network=Network(vlan_priority=5))
     text = render(phone, config_name(writer, phone.mac, phone.model)).text
@@ -91,7 +92,7 @@ def test_vlan_0_writes_nothing(writer: str) -> None:
     assert "tagging" not in text
 
 
-@pytest.mark.parametrize("writer", [writer for writer in WRITERS if writer not in WITHOUT_STATIC])
+@every("writer", [writer for writer in WRITERS if writer not in WITHOUT_STATIC])
 def test_a_fixed_address_writes_all_of_it(writer: str) -> None:
     phone = replace(phones.empty(writer), network=FIXED)
     text = render(phone, config_name(writer, phone.mac, phone.model)).text

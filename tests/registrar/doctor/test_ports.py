@@ -10,6 +10,7 @@ import pytest
 from registrar.doctor import Level, ports
 from registrar.doctor.machine import open_files
 from registrar.doctor.ports import Listener, check
+from tests.every import every
 from tests.peers.ports import free_port
 
 KEY = b"k" * 32
@@ -65,7 +66,7 @@ def test_a_port_whose_holder_says_nothing_fails(kind: str, monkeypatch: pytest.M
 OTHER_SIP = b"SIP/2.0 200 OK\r\nTo: <sip:x>;tag=0011223344556677\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.mark.parametrize(
+@every(
     ("kind", "answer"),
     [
         pytest.param("udp", OTHER_SIP, id="another SIP server"),

@@ -4,6 +4,7 @@ import pytest
 
 from registrar.doctor import Finding, Level
 from registrar.doctor.redis import Info, Told, judge
+from tests.every import every
 
 GOOD = {
     "redis_version": "7.4.2",
@@ -38,7 +39,7 @@ def test_valkey_has_a_version_of_its_own() -> None:
     assert judged(VALKEY)[0].detail == "Valkey 9.1.2"
 
 
-@pytest.mark.parametrize(
+@every(
     ("info", "level", "told"),
     [
         pytest.param({"redis_version": "6.2.14"}, Level.FAIL, "6.2.14 is too old", id="old"),

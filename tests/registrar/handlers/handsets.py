@@ -6,6 +6,7 @@ from itertools import count
 from registrar.errors import MediaRefused, StoreUnavailable
 from registrar.model import Flow, LegKind, Phone
 from registrar.sip import Credentials, Request, Response, answer, check, expected, ha1, parse, parse_name_addr
+from registrar.transaction import TableFull
 
 from .world import DOMAIN, HOME, Device, Incoming, Sent, World, phone, read_response
 
@@ -47,6 +48,8 @@ class Handset:
         self._tag = f"tag-{account.id}"
         self.cseq = 0
         self._registrations = Device(world, account)
+        self.crowd: TableFull | None = None
+        """Raised instead of a transaction that counts for its customer."""
 
     async def register(self, expires: int = 3_600, call_id: str = "") -> "Handset":
         """`call_id`: that of a program that has registered before; else this is a new one."""
@@ -109,7 +112,8 @@ class Handset:
         realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
         said["more"] = (*said.get("more", ()), self.credentials(method, realm, nonce))  # type: ignore[misc]
         request = self.request(method, uri, **said)  # type: ignore[arg-type]  # as `request` takes them
-        return await self.world.ask(Incoming(request, self.flow, is_cancelled=cancelled))
+        incoming = Incoming(request, self.flow, is_cancelled=cancelled, crowd=self.crowd)
+        return await self.world.ask(incoming)
 
     def credentials(self, method: str, realm: str, nonce: str) -> str:
         name, password = self.account.username, self.account.password

@@ -12,6 +12,7 @@ from registrar.handlers.checks import Verdict as Claimed
 from registrar.model import Epoch, Flow
 from registrar.rules.auth import Claim
 from registrar.rules.tokens import MARK, SALT_BYTES, RelayPermit, RouteToken, Target
+from tests.every import every
 from tests.methods import INSIDE, OUTSIDE, SERVED
 
 from .world import DOMAIN, HOME, Device, World, phone, request
@@ -24,7 +25,7 @@ NO_HOPS = "Max-Forwards: 0"
 OURS = "<sip:a@192.0.2.10;lr>"
 
 
-@pytest.mark.parametrize(
+@every(
     ("method", "uri", "more", "status"),
     [
         pytest.param("REGISTER", "tel:200", [], 416, id="a scheme that nobody can register with"),
@@ -103,7 +104,7 @@ def test_what_belongs_to_a_call_needs_our_token(method: str) -> None:
     assert World().checks.sort(request(method, USER), FLOW, Epoch(0)) == NO_SUCH_CALL
 
 
-@pytest.mark.parametrize(
+@every(
     ("method", "uri", "status"),
     [
         *[pytest.param(method, USER, 481, id=method) for method in OUTSIDE],

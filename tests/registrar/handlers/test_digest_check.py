@@ -4,8 +4,19 @@ import asyncio
 from dataclasses import replace
 
 from registrar.handlers.digest_check import FAILED_SECONDS, MAX_SURE
-from registrar.model import Epoch, Flow, Mono
-from registrar.rules.guesses import HOLD_SECONDS, PER_ACCOUNT, PER_SOURCE, WINDOW_SECONDS, guesser
+from registrar.handlers.sentry import MANY_NAMES
+from registrar.model import Epoch, Flow, IpMode, Mono
+from registrar.rules.bans import Kind, Why
+from registrar.rules.guesses import (
+    HOLD_SECONDS,
+    PER_ACCOUNT,
+    PER_MINUTE,
+    PER_SOURCE,
+    SPRAY_SECONDS,
+    WINDOW_SECONDS,
+    Guesser,
+    guesser,
+)
 from tests.registrar.handlers.world import (
     DOMAIN,
     ELSEWHERE,
@@ -64,6 +75,20 @@ async def test_known_and_unknown_names_get_the_same_answers_and_cost_the_same_bu
     world = World()
     answers = {name: [await guess(world, name) for _ in range(PER_ACCOUNT + 2)] for name in ("u", "x")}
     assert answers["u"] == answers["x"] == [401] * PER_ACCOUNT + [403] * 2
+
+
+async def test_a_ban_does_not_tell_which_of_the_names_exist() -> None:
+    after = []
+    for last in ("u", "x"):
+        world = World()
+        for number in range(MANY_NAMES - 1):
+            await guess(world, chr(0x100 + number))
+        await world.settle()
+        assert world.book.begun == []
+        await guess(world, last)
+        await world.settle()
+        after.append([ban.why for ban in world.book.begun])
+    assert after == [[Why.MANY_NAMES], [Why.MANY_NAMES]]
 
 
 async def test_a_source_that_is_over_its_budget_is_not_looked_up_any_more() -> None:
@@ -253,3 +278,96 @@ async def test_the_memory_of_good_accounts_has_an_end() -> None:
     world.digest_check.sure.update({(HOME, str(number), DOMAIN): 0.0 for number in range(MAX_SURE)})
     assert (await Device(world).register()).status == 200
     assert len(world.digest_check.sure) == MAX_SURE and (HOME, "0", DOMAIN) not in world.digest_check.sure
+
+
+# Many sources and one account
+
+
+def sources(number: int, first: int = 0) -> list[str]:
+    return [f"10.{place >> 8}.{place & 255}.1" for place in range(first, first + number)]
+
+
+async def spray(world: World, name: str, number: int, first: int = 0) -> list[int]:
+    """One guess at an account from each of so many sources."""
+    return [await guess(world, name, source) for source in sources(number, first)]
+
+
+async def test_many_sources_get_fifty_guesses_a_minute_at_one_account() -> None:
+    world = World()
+    for name in ("u", "x"):  # the second one does not exist, and is answered alike
+        assert await spray(world, name, 80) == [401] * PER_MINUTE + [403] * 30
+    world.clock.now += SPRAY_SECONDS + 1
+    assert await spray(world, "u", 80, 100) == [401] * PER_MINUTE + [403] * 30
+    assert bad(world) == 3 * PER_MINUTE
+
+
+async def test_the_retry_after_of_such_a_hold_is_the_time_to_the_next_guess() -> None:
+    world = World()
+    await spray(world, "u", PER_MINUTE)
+    world.clock.now += 20
+    answer = await stranger(world, "u").register()
+    assert (answer.status, dict(answer.headers)["Retry-After"]) == (403, str(SPRAY_SECONDS - 20))
+
+
+async def test_slow_guessing_is_counted_and_not_held() -> None:
+    """One a minute from another source each time is what a budget for a minute lets through, and no more."""
+    world = World()
+    for source in sources(120):
+        assert await guess(world, "u", source) == 401
+        world.clock.now += 60
+    assert bad(world) == 120
+
+
+async def test_the_places_of_the_owner_are_never_shut_out_by_guesses_from_elsewhere() -> None:
+    """Neither at this node nor at one that has never seen the phone; only the store knows that it is good."""
+    world = World()
+    device = Device(world)
+    assert (await device.register()).status == 200
+    other = World(node="b", beside=world)
+    fresh = Device(other, contact="10.0.0.8")
+    for each in (world, other):
+        await spray(each, "u", 80)
+    assert (await device.send()).status == 200
+    assert (await fresh.register()).status == 200
+    assert await guess(other, "u", HOME) == 401, "a wrong one of its own is checked, and outside of the count"
+
+
+async def test_while_it_is_not_known_where_an_account_is_good_nobody_is_told_that_it_is_held() -> None:
+    world = World()
+    assert (await Device(world).register()).status == 200
+    other = World(node="b", beside=world)
+    await spray(other, "u", 80)
+    other.guesses.away = True
+    assert (await Device(other, contact="10.0.0.8").register()).status == 503
+    other.guesses.away = False
+    assert (await Device(other, contact="10.0.0.8").register()).status == 200
+
+
+async def test_at_a_new_place_the_owner_waits_for_the_end_of_the_hold() -> None:
+    world = World(phone(mode=IpMode.ROAMING, countries=("SE",)))
+    await spray(world, "u", PER_MINUTE)
+    assert (await Device(world, address=ELSEWHERE).register()).status == 403
+    world.clock.now += SPRAY_SECONDS + 1
+    assert (await Device(world, address=ELSEWHERE).register()).status == 200
+
+
+async def test_nodes_tell_each_other_of_each_guess() -> None:
+    one = World()
+    two = World(node="b", beside=one)
+    assert await spray(one, "u", 30) == [401] * 30
+    for mark in one.guesses.tries:
+        two.digest_check.hear_try(mark)
+    assert await spray(two, "u", 30, 100) == [401] * (PER_MINUTE - 30) + [403] * 10
+
+
+async def test_a_hold_is_recorded_and_a_lifted_one_is_forgotten() -> None:
+    world = World()
+    for _ in range(PER_ACCOUNT):
+        await guess(world, "u")
+        await guess(world, "x")
+    (ban,) = world.book.begun
+    assert (ban.phone, ban.address, ban.kind) == ("id-u", HOME, Kind.HOLD)
+    assert await guess(world, "u") == 403
+    world.digest_check.free(HOME, ban.mark)
+    world.guesses._ledger.free(Guesser(HOME, ban.mark))  # as the API does in Redis
+    assert await guess(world, "u") == 401

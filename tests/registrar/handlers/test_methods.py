@@ -4,6 +4,7 @@ import pytest
 
 from registrar.handlers.method import Method, Tags
 from registrar.handlers.methods import ALLOW, CAPABILITIES, TABLE, inside, is_served, outside
+from tests.every import every
 from tests.methods import INSIDE, OUTSIDE, SERVED
 
 from .world import DOMAIN, request
@@ -28,7 +29,7 @@ def test_what_is_served_is_what_allow_names() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", [*INSIDE, "FOO"])
+@every("method", [*INSIDE, "FOO"])
 def test_no_row_serves_outside_a_dialog_what_belongs_into_one(method: str) -> None:
     assert outside(request(method, f"sip:201@{DOMAIN}")) is None
 
@@ -51,7 +52,7 @@ def test_a_request_to_this_server_is_challenged_as_by_a_server_or_not_at_all() -
     assert [facts("OPTIONS", f"sip:{DOMAIN}").is_for_server, facts("OPTIONS").is_for_server] == [True, False]
 
 
-@pytest.mark.parametrize(
+@every(
     ("fact", "methods"),
     [
         pytest.param("records_route", {"INVITE", "REFER"}, id="RFC 3261 section 12.1"),

@@ -14,6 +14,7 @@ from registrar.handlers.calls.reach import Neighbour
 from registrar.handlers.calls.table import News
 from registrar.handlers.checks import Silence
 from registrar.handlers.events.notifier import Limits
+from registrar.handlers.limits import Limiter
 from registrar.handlers.method import UNKNOWN, Method
 from registrar.handlers.network import ClientTransactionUser, ServerTransactionUser
 from registrar.logs import WrongPasswordLines
@@ -41,14 +42,18 @@ from registrar.model import (
 from registrar.ports import Due, Media
 from registrar.rules.access import Access
 from registrar.rules.auth import OFFERED, Authenticator
+from registrar.rules.bans import Ban, Barred
 from registrar.rules.destination import resolve
 from registrar.rules.features import reserved_words
 from registrar.rules.hosts import OurHosts
+from registrar.rules.inflow import Inflow
 from registrar.rules.notify import Result
+from registrar.rules.quotas import Quotas
 from registrar.rules.routing import dialled
 from registrar.rules.tokens import KEY_BYTES, SALT_BYTES, Target, TokenCodec
 from registrar.sip import Credentials, Request, Response, check, expected, ha1, parse
 from registrar.store.calls_memory import MemoryCalls
+from registrar.store.deeds_memory import MemoryDeeds
 from registrar.store.directory_cache import ALL_RESERVED
 from registrar.store.guesses_memory import MemoryGuesses
 from registrar.store.history_memory import MemoryHistory
@@ -61,6 +66,8 @@ from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+NODE_PLACE = "192.0.2.77", 5060
+"""From where another node of this service sends."""
 KEY = bytes(range(64))
 PATIENCE = Patience(60, 900, 20)
 COUNTRIES = {HOME: "DK", ELSEWHERE: "SE"}
@@ -199,6 +206,31 @@ class Memories:
         self.told.append(wrong)
 
 
+class Book:
+    """Implements ports.BanBook: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[Ban] = []
+
+    def begin(self, ban: Ban) -> None:
+        self.begun.append(ban)
+
+
+class Offices:
+    """Implements ports.SourcePhones over a dictionary."""
+
+    def __init__(self) -> None:
+        self.behind: dict[str, int] = {}
+        self.asked: list[str] = []
+        self.away = False
+
+    async def phones(self, ip: str) -> int:
+        self.asked.append(ip)
+        if self.away:
+            raise StoreUnavailable("away")
+        return self.behind.get(ip, 0)
+
+
 Hook = Callable[[], Awaitable[None]]
 
 
@@ -277,12 +309,16 @@ class Incoming:
     method: Method = UNKNOWN
     served: ServerTransactionUser | None = None
     accepted: bool = False
+    crowd: TableFull | None = None
+    """Raised instead of a transaction that counts for a customer."""
     is_cancelled: bool = False
     """The CANCEL came before anybody served the INVITE."""
     ended: Callable[["Incoming"], None] | None = None
     """Told of the final answer, once."""
 
-    def accept(self) -> bool:
+    def accept(self, phone: Phone | None = None) -> bool:
+        if self.crowd is not None and phone is not None:
+            raise self.crowd
         self.accepted = not self.is_twin
         return self.accepted
 
@@ -341,6 +377,8 @@ class Sent:
     """None: without a transaction."""
     asker: ClientTransactionUser | None = None
     forgotten: bool = False
+    customer: str = ""
+    """Whose transaction it is."""
 
 
 class Wire:
@@ -351,11 +389,13 @@ class Wire:
         self.is_full = False
         self._asked: dict[Key, Sent] = {}
 
-    def request(self, request: Request, flow: Flow, asker: ClientTransactionUser | None) -> Key:
+    def request(
+        self, request: Request, flow: Flow, asker: ClientTransactionUser | None, customer: str = ""
+    ) -> Key:
         if self.is_full:
             raise TableFull("enough")
         key = Key(f"{request.cseq[1]} {request.via.branch}")
-        self._asked[key] = Sent(_read_request(request), flow, key, asker)
+        self._asked[key] = Sent(_read_request(request), flow, key, asker, customer=customer)
         self.sent.append(self._asked[key])
         return key
 
@@ -411,6 +451,7 @@ class World:
         subscriptions: Limits = Limits(),  # noqa: B008  # it is frozen
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
+        quotas: Quotas = Quotas(),  # noqa: B008  # it is frozen
     ) -> None:
         """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
@@ -418,7 +459,11 @@ class World:
         self.location: Contested = beside.location if beside else Contested(self.clock)
         self.metrics = Metrics()
         self.country: Callable[[str], str | None] = COUNTRIES.get
-        self.access = Access(lambda address: self.country(address), ipv6_prefix=64)
+        self.access = Access(
+            lambda address: self.country(address),
+            ipv6_prefix=64,
+            banned=lambda phone, ip: self.barred.has_phone(phone, ip, self.clock()),
+        )
         process = Process(node, f"g-{node}")
         hosts = OurHosts("", SERVICE, self.people.serves, lambda host: host == "192.0.2.10")
         self.authenticator = Authenticator(KEY, OFFERED["md5"], SERVICE, self.people.serves, hosts.has)
@@ -426,6 +471,20 @@ class World:
         self.lines = Lines()
         self.guesses: MemoryGuesses = beside.guesses if beside else MemoryGuesses(self.clock)
         self.traces = Memories()
+        self.book = Book()
+        self.offices = Offices()
+        self.barred = Barred()
+        self.limiter = Limiter(
+            Inflow(),
+            self.barred,
+            self.offices,
+            lambda flow: self.lines.hang_up(flow, revoked=False),
+            self.start_task,
+            self.clock,
+            lambda: Mono(self.clock.now),
+            self.metrics,
+            lambda ip, port: (ip, port) == NODE_PLACE,
+        )
         self.pauses: list[float] = []
         """Until when failed digests were kept back, after their arrival."""
         self.sent: list[bytes] = []
@@ -443,6 +502,7 @@ class World:
         """What the API was told of its orders for NOTIFYs."""
         self.store = MemoryCalls(self.clock, process)
         self.history: MemoryHistory = beside.history if beside else MemoryHistory()
+        self.deeds = MemoryDeeds()
         self.dead: set[Process] = beside.dead if beside else set()
         """The processes whose lease is gone."""
         self.doing = persons or MemoryPeople(self.clock, process, lambda other: other not in self.dead)
@@ -464,9 +524,12 @@ class World:
             location=self.location,
             states=self.location.states,
             guesses=self.guesses,
+            book=self.book,
+            limiter=self.limiter,
             traces=self.traces,
             calls=self.store,
             history=self.history,
+            deeds=self.deeds,
             people=self.doing,
             waiting=self.waiting,
             subscriptions=self.subscriptions,
@@ -505,6 +568,7 @@ class World:
                 ping_key=KEY,
                 watch_key=KEY,
                 subscriptions=subscriptions,
+                quotas=quotas,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (
@@ -528,6 +592,7 @@ class World:
         )
         self.call_history = handlers.history
         self.notifier = handlers.notifier
+        self.counts, self.quotas = handlers.counts, handlers.quotas
         self.reloads = handlers.reloads
         self.hunts = handlers.hunts
         self.bound: list[tuple[str, Snapshot]] = []
@@ -562,6 +627,9 @@ class World:
     def node_flow(self, address: str) -> Flow | None:
         host, _, port = address.rpartition(":")
         return Flow("udp", self.local_ip, 5060, host, int(port))
+
+    def secure_nodes(self) -> frozenset[str]:
+        return frozenset({self.reach.node})
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """This world has one UDP listener, number 0."""

@@ -8,8 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Allow, Decision, Deny, IpMode, Phone
+from registrar.model import Allow, Decision, Deny, Flow, IpMode, Phone, Terms
 from registrar.rules.access import Access, folded, network, same_place
+from tests.every import every
+from tests.patience import SOAK
 
 from .words import PHONE
 
@@ -35,7 +37,7 @@ ACCESS = Access(COUNTRIES.get, proxies=PROXIES)
 BLIND = Access(without_file, proxies=PROXIES)
 
 
-@pytest.mark.parametrize(
+@every(
     ("phone", "address", "first_contact", "decision"),
     [
         pytest.param(OPEN, HOME, True, Allow(lock=True), id="the first contact of an OPEN phone locks it"),
@@ -112,7 +114,38 @@ BLIND = Access(without_file, proxies=PROXIES)
     ],
 )
 def test_the_rule(phone: Phone, address: str, first_contact: bool, decision: Decision) -> None:
-    assert ACCESS.decide(phone, address, first_contact=first_contact) == decision
+    assert ACCESS.decide(phone, address, "udp", first_contact=first_contact) == decision
+
+
+@pytest.mark.parametrize(
+    ("transport", "decision"),
+    [
+        ("udp", Deny("not-secure")),
+        ("tcp", Deny("not-secure")),
+        ("ws", Deny("not-secure")),
+        ("tls", Allow(lock=True)),
+        ("wss", Allow(lock=True)),
+    ],
+)
+def test_a_phone_that_must_use_tls(transport: str, decision: Decision) -> None:
+    strict = replace(OPEN, terms=Terms(tls=True))
+    assert ACCESS.decide(strict, HOME, transport, first_contact=True) == decision
+    flow = Flow(transport, "192.0.2.9", 5060, HOME, 5060)
+    assert ACCESS.may_come(strict, flow) == isinstance(decision, Allow)
+    assert ACCESS.may_come(OPEN, flow)
+
+
+@pytest.mark.parametrize(
+    ("phone", "decision"),
+    [
+        pytest.param(DOMAIN, Deny("networks-missing"), id="without networks, from nowhere"),
+        pytest.param(BOUND, Allow(), id="inside one"),
+        pytest.param(OPEN, Allow(), id="a phone with a lock of its own"),
+    ],
+)
+def test_users_that_need_a_trusted_network(phone: Phone, decision: Decision) -> None:
+    strict = replace(phone, terms=Terms(networks=True))
+    assert ACCESS.decide(strict, HOME, "udp", first_contact=False) == decision
 
 
 @pytest.mark.parametrize(
@@ -124,13 +157,13 @@ def test_the_rule(phone: Phone, address: str, first_contact: bool, decision: Dec
     ],
 )
 def test_without_a_country_file(phone: Phone, decision: Decision) -> None:
-    assert BLIND.decide(phone, HOME, first_contact=True) == decision
+    assert BLIND.decide(phone, HOME, "udp", first_contact=True) == decision
 
 
 def test_a_service_for_one_cluster_refuses_the_phones_of_others() -> None:
     second = Access(COUNTRIES.get, cluster=2)
-    assert second.decide(OPEN, HOME, first_contact=True) == Deny("other-cluster")
-    assert second.decide(replace(OPEN, cluster=2), HOME, first_contact=True) == Allow(lock=True)
+    assert second.decide(OPEN, HOME, "udp", first_contact=True) == Deny("other-cluster")
+    assert second.decide(replace(OPEN, cluster=2), HOME, "udp", first_contact=True) == Allow(lock=True)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +187,7 @@ def test_what_is_no_network_is_refused(text: str) -> None:
         network(text)
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other", "prefix", "same"),
     [
         pytest.param("2001:db8::1", "2001:db8::2", 64, True, id="a privacy address of the same network"),
@@ -226,7 +259,7 @@ ADDRESSES = st.one_of(
 CODES = st.sampled_from(["DK", "SE", "dk", "", "EU"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 if SOAK else 150, deadline=None)
 @given(
     mode=st.sampled_from(IpMode),
     home=ADDRESSES,
@@ -254,7 +287,7 @@ def test_nothing_is_allowed_that_the_reference_refuses(
     known = {address: country} if country is not None and address not in ("", "junk") else {}
     access = Access(known.get if file else without_file, proxies=PROXIES, cluster=cluster)
     try:
-        decision = access.decide(phone, address, first_contact=True)
+        decision = access.decide(phone, address, "udp", first_contact=True)
     except ValueError:
         return
     if isinstance(decision, Allow):

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from registrar.model import Phone
+from registrar.model import Phone, Terms
 from registrar.rules import nonces
-from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Authenticator, Claim, nonce_count
+from registrar.rules.auth import DUMMY_PASSWORD, OFFERED, Authenticator, Claim, is_too_weak, nonce_count
 from registrar.sip import Credentials, expected, ha1
+from tests.every import every
 
 from .words import DOMAIN, NOW, PHONE, request
 
@@ -16,6 +17,7 @@ SALT = b"saltsalt"
 HERE = "198.51.100.7"
 SERVICE = "service.test"
 DOMAINS = {DOMAIN, "rival.test"}
+WARY = replace(PHONE, terms=Terms(sha256=True))
 
 
 def guard(digest: str = "md5") -> Authenticator:
@@ -155,7 +157,7 @@ def test_a_nonce_from_another_address_is_a_claim_that_says_so() -> None:
     assert not claim.nonce.here
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [
         pytest.param(credentials(), id="the plain answer"),
@@ -211,6 +213,47 @@ def test_a_right_digest_says_whom_it_was_made_for(uri: str, ours: bool) -> None:
 def test_sha_256_proves_where_it_is_offered() -> None:
     assert proves(credentials(algorithm="SHA-256"), digest="both")
     assert not proves(credentials(algorithm="MD5"), digest="sha-256")
+
+
+def strict(digest: str = "md5") -> Authenticator:
+    """One whose first domain requires SHA-256."""
+    ours = DOMAINS | {SERVICE}
+    serves, requires = DOMAINS.__contains__, (lambda realm: realm == DOMAIN)
+    return Authenticator(KEY, OFFERED[digest], SERVICE, serves, ours.__contains__, requires)
+
+
+@pytest.mark.parametrize("digest", ["md5", "both", "sha-256"])
+def test_a_realm_that_requires_sha_256_offers_nothing_else(digest: str) -> None:
+    (only,) = strict(digest).challenges(DOMAIN, HERE, NOW, SALT)
+    assert "algorithm=SHA-256" in only
+    others = strict(digest).challenges("rival.test", HERE, NOW, SALT)
+    assert len(others) == len(OFFERED[digest])
+    (again,) = strict(digest).challenges("rival.test", HERE, NOW, SALT, strict=True)
+    assert "algorithm=SHA-256" in again
+
+
+@pytest.mark.parametrize(
+    ("phone", "realm", "algorithm", "right", "weak"),
+    [
+        pytest.param(WARY, DOMAIN, "SHA-256", True, False, id="in its realm"),
+        pytest.param(WARY, "rival.test", "SHA-256", True, False, id="where MD5 was offered first"),
+        pytest.param(WARY, DOMAIN, "MD5", True, True, id="the password is right, and that does not count"),
+        pytest.param(PHONE, "rival.test", "SHA-256", False, False, id="it was not offered"),
+        pytest.param(PHONE, "rival.test", "MD5", True, False, id="a phone without the policy"),
+    ],
+)
+def test_sha_256_where_it_is_required(
+    phone: Phone, realm: str, algorithm: str, right: bool, weak: bool
+) -> None:
+    claim = strict().claim(request(more=header(credentials(realm=realm, algorithm=algorithm))), HERE)
+    assert claim is not None
+    assert strict().proves(claim, "REGISTER", phone) is right
+    assert is_too_weak(claim, phone) is weak
+
+
+def test_a_wrong_digest_of_md5_is_wrong_also_there() -> None:
+    claim = strict().claim(request(more=header(credentials(password="another"))), HERE)
+    assert claim is not None and not strict().proves(claim, "REGISTER", WARY)
 
 
 def test_nobody_proves_to_be_an_unknown_phone() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from registrar.rules.caller_name import MAX_LENGTH, caller_name
+from tests.every import every
 
 
-@pytest.mark.parametrize(
+@every(
     ("form", "made"),
     [
         pytest.param("{displayName} - {srcPhoneNumber}", "Sales Dept - 201", id="as the seed shows it"),

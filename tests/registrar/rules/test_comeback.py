@@ -7,6 +7,7 @@ import pytest
 from registrar.model import Binding
 from registrar.rules.comeback import MOVED_SECONDS, UNKNOWN, Return, has_fallen_silent, knows_dialog, returned
 from registrar.rules.tokens import target_of
+from tests.every import every
 
 from .words import NOW, binding
 
@@ -14,7 +15,7 @@ LOST = target_of("p", binding(transport="wss", flow=3))
 LONG_AGO = int(NOW) - 100
 
 
-@pytest.mark.parametrize(
+@every(
     ("changes", "registration", "what"),
     [
         pytest.param({"call_id": "mine"}, "mine", Return.HERE, id="the same program"),
@@ -53,7 +54,7 @@ def test_an_instance_is_a_device_whatever_its_contact() -> None:
     assert returned(other, lost, "mine", NOW) is Return.OTHER
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "knows"),
     [
         (200, True),

@@ -16,6 +16,7 @@ from registrar.model import (
 from registrar.rules.destination import dialled_word, resolve
 from registrar.rules.features import reserved_words
 from registrar.sip import parse_uri
+from tests.every import every
 
 ALL = reserved_words(emergency_numbers=["114"])
 ANNA = Devices("200", "Anna", (), "p200")
@@ -24,7 +25,7 @@ LINE = Queue("q700", "700", "Line", ())
 TAKEN = Devices("999", "An extension from before such numbers were refused")
 
 
-@pytest.mark.parametrize(
+@every(
     ("word", "found", "destination"),
     [
         pytest.param("112", None, Emergency("112"), id="an emergency number"),
@@ -64,7 +65,7 @@ def test_codes_that_are_off_are_ordinary_words() -> None:
     assert resolve("112", ANNA, none) == Emergency("112")
 
 
-@pytest.mark.parametrize(
+@every(
     ("uri", "word"),
     [
         pytest.param("sip:200@acme.test;user=phone", "200", id="a SIP URI"),

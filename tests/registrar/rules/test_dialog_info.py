@@ -18,6 +18,7 @@ from registrar.rules.dialog_info import (
     opaque_id,
     xml,
 )
+from tests.every import every
 
 KEY = bytes(range(32))
 BOB = Watched("p-bob", "201", "Bob", "acme.test", frozenset({"id-b"}))
@@ -46,7 +47,7 @@ def shown(*calls: Call, watched: Watched = BOB) -> tuple[str, str, bool]:
     return str(line.state), line.number, line.is_recipient
 
 
-@pytest.mark.parametrize(
+@every(
     ("calls", "line"),
     [
         pytest.param((), ("terminated", "", False), id="idle"),

@@ -4,11 +4,12 @@ import pytest
 
 from registrar.model import Emergency, Feature, FeatureKind
 from registrar.rules.features import CODES, EMERGENCY_NUMBERS, Family, ReservedWords, reserved_words
+from tests.every import every
 
 ALL = reserved_words()
 
 
-@pytest.mark.parametrize(
+@every(
     ("word", "kind", "code", "argument"),
     [
         pytest.param("*8", FeatureKind.PICKUP_GROUP, "*8", "", id="pick up in the own groups"),
@@ -33,7 +34,7 @@ def test_a_code_is_read_with_its_argument(word: str, kind: FeatureKind, code: st
     assert ALL.destination(word) == Feature(kind, code, argument)
 
 
-@pytest.mark.parametrize(
+@every(
     "word",
     [
         pytest.param("*", id="the beginning of codes"),
@@ -71,7 +72,7 @@ def test_emergency_numbers_are_there_in_each_installation(number: str) -> None:
     assert reserved_words([]).destination(number) == Emergency(number)
 
 
-@pytest.mark.parametrize(
+@every(
     ("reserved", "number", "message"),
     [
         pytest.param(ALL, "112", "The number 112 is an emergency number", id="an emergency number"),

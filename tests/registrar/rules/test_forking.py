@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.rules.forking import Best, Cancel, Fork, Relay, Step, Unwanted
+from tests.every import every
 
 
 def fork(branches: int, *, is_invite: bool = True, ringing: bool = False) -> Fork:
@@ -15,7 +16,7 @@ def fork(branches: int, *, is_invite: bool = True, ringing: bool = False) -> For
     return made
 
 
-@pytest.mark.parametrize(
+@every(
     ("statuses", "best"),
     [
         pytest.param([486], Best(486, 0), id="one alone"),

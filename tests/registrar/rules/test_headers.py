@@ -7,6 +7,7 @@ import pytest
 
 from registrar.rules import headers
 from registrar.rules.headers import TABLE, Verdict
+from tests.every import every
 
 PAGE = Path(__file__).parents[3] / "docs/headers.md"
 COMMANDS = """Alert-Info Call-Info Error-Info Answer-Mode Priv-Answer-Mode P-Auto-Answer P-Early-Media
@@ -19,7 +20,7 @@ def test_each_header_has_one_row() -> None:
     assert sorted(set(keys)) == sorted(keys)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@every("name", COMMANDS)
 def test_what_commands_a_phone_is_removed(name: str) -> None:
     assert name.lower() in headers.REMOVED & headers.WITHHELD & headers.KEPT_BACK
 

@@ -6,6 +6,7 @@ import pytest
 
 from registrar.model import Call, CallResult, CallState, Cause, Ending, Party, PastCall
 from registrar.rules.history import Part, Side, cause_of, parts_of, result_of
+from tests.every import every
 
 CALL = Call(
     id="0" * 32,
@@ -24,7 +25,7 @@ def past(cause: Cause, status: int = 0, call: Call = CALL, rung: tuple[str, ...]
     return PastCall(call, Ending(cause, 1_010.0, status), rung)
 
 
-@pytest.mark.parametrize(
+@every(
     ("cause", "status", "result"),
     [
         (Cause.BUSY, 486, CallResult.BUSY),

@@ -3,6 +3,7 @@
 import pytest
 
 from registrar.rules.hold import Direction, direction, holds
+from tests.every import every
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nt=0 0\r\n"
 AUDIO = "m=audio 4000 RTP/AVP 8\r\n"
@@ -10,7 +11,7 @@ ADDRESS = "c=IN IP4 10.0.0.7\r\n"
 NOWHERE = "c=IN IP4 0.0.0.0\r\n"
 
 
-@pytest.mark.parametrize(
+@every(
     ("lines", "said"),
     [
         pytest.param(ADDRESS + AUDIO, "sendrecv", id="nothing is said"),

@@ -23,6 +23,7 @@ from registrar.rules.identity import (
     shown_response,
 )
 from registrar.sip import Headers, Request, Response, answer, check, parse, parse_name_addr
+from tests.every import every
 
 from .words import PHONE, request
 
@@ -128,9 +129,7 @@ DIGEST = 'Digest username="a", realm="b", nonce="c", uri="sip:b", response="00"'
 VALUES = {"authorization": DIGEST, "proxy-authorization": DIGEST}
 
 
-@pytest.mark.parametrize(
-    "name", [*sorted(headers.REMOVED), "p-charging-of-tomorrow", "route", "record-route"]
-)
+@every("name", [*sorted(headers.REMOVED), "p-charging-of-tomorrow", "route", "record-route"])
 def test_what_does_not_pass_passes_in_no_direction(name: str) -> None:
     claim = VALUES.get(name, "<sip:100@acme.test>")
     presented = replace(VIEW, route="", asserted=False)
@@ -264,7 +263,7 @@ def test_inside_a_dialog_the_tag_stands_once() -> None:
     assert made.headers.get("to") == "<sip:201@acme.test>;tag=mine"
 
 
-@pytest.mark.parametrize(
+@every(
     "name",
     (
         "WWW-Authenticate Proxy-Authenticate Authentication-Info P-Asserted-Identity Remote-Party-ID "

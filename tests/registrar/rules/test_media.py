@@ -7,6 +7,7 @@ import pytest
 from registrar.model import LegKind, MediaPolicy
 from registrar.rules import media
 from registrar.rules.media import Direct, Impossible, Relayed, Side, offer_flags, plan
+from tests.every import every
 
 WEBRTC, PLAIN, SRTP, DTLS = LegKind.WEBRTC, LegKind.PLAIN, LegKind.SRTP, LegKind.DTLS
 AUTO, ALWAYS, NEVER = MediaPolicy.AUTO, MediaPolicy.ALWAYS, MediaPolicy.NEVER
@@ -34,8 +35,8 @@ def test_the_way_of_the_media(
 HOME, OFFICE, CELLAR = "198.51.100.7", "203.0.113.9", "2001:db8::9"
 
 
-@pytest.mark.parametrize(("policy", "configured", "alike", "unlike", "apart"), POLICIES)
-@pytest.mark.parametrize(
+@every(("policy", "configured", "alike", "unlike", "apart"), POLICIES)
+@every(
     ("one", "other", "reach"),
     [
         pytest.param(Side(PLAIN, HOME, HOME), Side(PLAIN, OFFICE, OFFICE), True, id="two without NAT"),
@@ -126,7 +127,7 @@ def test_a_desk_phone_with_dtls_gets_no_ice(offerer: LegKind) -> None:
     assert (flags["transport-protocol"], flags["ICE"]) == ("UDP/TLS/RTP/SAVP", "remove")
 
 
-@pytest.mark.parametrize(("offerer", "to"), list(itertools.product(LegKind, repeat=2)))
+@every(("offerer", "to"), list(itertools.product(LegKind, repeat=2)))
 def test_every_offer_hides_addresses_and_shuts_strangers_out(offerer: LegKind, to: LegKind) -> None:
     flags = offer_flags(offerer, to)
     assert (flags["replace"], flags["flags"]) == (("origin", "session-connection"), ("strict-source",))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.rules.multipart import MAX_PARTS, is_multipart, sdp_span
+from tests.every import every
 
 TYPED = "Content-Type: application/sdp"
 SDP = b"v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\nm=audio 4000 RTP/AVP 8\r\n"
@@ -29,7 +30,7 @@ DESCRIPTION = part(SDP, TYPED)
 PLACE = part(b"<presence/>", "Content-Type: application/pidf+xml", "Content-ID: <a@b>")
 
 
-@pytest.mark.parametrize(
+@every(
     ("content_type", "text"),
     [
         pytest.param(TYPE, body(DESCRIPTION), id="alone"),
@@ -54,7 +55,7 @@ def test_the_description_is_found(content_type: str, text: bytes) -> None:
     assert span is not None and text[span[0] : span[1]] == SDP
 
 
-@pytest.mark.parametrize(
+@every(
     ("content_type", "text"),
     [
         pytest.param(TYPE, body(PLACE), id="no description"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from registrar.model import AcceptedNonce, Epoch
 from registrar.rules import nonces
 from registrar.rules.nonces import LIFETIME_SECONDS, MAX_KEPT, Nonce
+from tests.patience import SOAK
 
 from .words import NOW
 
@@ -134,7 +135,7 @@ def test_expired_ones_make_room() -> None:
     assert nonces.use(kept, issued(299), 1, NOW) == (AcceptedNonce(issued(299).issued_us, "00", 1),)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 if SOAK else 60, deadline=None)
 @given(
     uses=st.lists(st.tuples(st.integers(0, 19), st.integers(1, 4), st.integers(0, 40)), max_size=80),
     ages=st.lists(st.integers(0, 500), min_size=20, max_size=20),

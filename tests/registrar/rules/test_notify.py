@@ -28,6 +28,7 @@ from registrar.rules.notify import (
     wait,
 )
 from registrar.sip import Headers, Request, Response, check, parse
+from tests.every import every
 from tests.peers import digest
 
 PHONE = Phone(
@@ -150,7 +151,7 @@ def test_an_order_is_read_as_it_was_written() -> None:
     assert parse_order(order_text(replace(ORDER, id=""))) == replace(ORDER, id="")
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         pytest.param("", id="empty"),

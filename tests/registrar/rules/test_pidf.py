@@ -6,6 +6,7 @@ import pytest
 
 from registrar.model import Published
 from registrar.rules.pidf import Activity, Presence, document, presence
+from tests.every import every
 
 PIDF = "{urn:ietf:params:xml:ns:pidf}"
 RPID = "{urn:ietf:params:xml:ns:pidf:rpid}"
@@ -32,7 +33,7 @@ def test_the_presence_of_a_person(about: dict[str, object], activity: Activity, 
     assert (shown.activity, shown.note) == (activity, note)
 
 
-@pytest.mark.parametrize(
+@every(
     ("about", "published", "basic", "note"),
     [
         ({}, Published(True, "Lunch"), "open", "Lunch"),

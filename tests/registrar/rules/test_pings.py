@@ -19,6 +19,7 @@ from registrar.rules.pings import (
     worth_writing,
 )
 from registrar.sip import Request, check, parse
+from tests.every import every
 
 SALT = b"s" * 32
 FLOW = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 40_000)
@@ -141,7 +142,7 @@ def test_an_answer_must_come_from_where_the_ping_went(flow: Flow, there: bool) -
     assert is_at(BINDING, flow) is there
 
 
-@pytest.mark.parametrize(
+@every(
     ("rtt", "written", "after", "worth"),
     [
         pytest.param(20.0, None, 1, True, id="the first round trip"),

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.rules.proxies import MAX_HOPS, forwarded
+from tests.every import every
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
 PEER = "198.51.100.7"
 
 
-@pytest.mark.parametrize(
+@every(
     ("peer", "hops", "source"),
     [
         pytest.param(PEER, "", PEER, id="nobody between"),
@@ -40,7 +41,7 @@ def test_the_source_is(peer: str, hops: str, source: str) -> None:
     assert forwarded(peer, hops, TRUSTED) == source
 
 
-@pytest.mark.parametrize(
+@every(
     "hops",
     [
         pytest.param("unknown", id="a word of RFC 7239"),

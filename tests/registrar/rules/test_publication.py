@@ -7,6 +7,7 @@ from registrar.model import Published
 from registrar.rules.pidf import Activity, Presence, document
 from registrar.rules.publication import MAX_NOTE, clean, if_match, is_document, parse_published
 from registrar.sip import Headers, Request
+from tests.every import every
 
 PIDF = "urn:ietf:params:xml:ns:pidf"
 SPACES = f'xmlns="{PIDF}" xmlns:dm="{PIDF}:data-model" xmlns:rpid="{PIDF}:rpid" entity="sip:ann@acme.test"'
@@ -20,7 +21,7 @@ def tuple_of(basic: str, more: str = "") -> str:
     return f'<tuple id="a"><status><basic>{basic}</basic></status>{more}</tuple>'
 
 
-@pytest.mark.parametrize(
+@every(
     ("inside", "kept"),
     [
         pytest.param(tuple_of("open"), Published(True), id="open"),
@@ -48,7 +49,7 @@ def test_what_is_kept_of_a_document(inside: str, kept: Published) -> None:
     assert parse_published(pidf(inside)) == kept
 
 
-@pytest.mark.parametrize(
+@every(
     ("body", "why"),
     [
         pytest.param(b"", "no XML", id="nothing"),

@@ -5,6 +5,7 @@ import pytest
 from registrar.model import Devices
 from registrar.rules.redirection import MAX_CONTACTS, contacts, users
 from registrar.sip import Response, answer
+from tests.every import every
 
 from .words import request
 
@@ -18,7 +19,7 @@ def is_here(host: str) -> bool:
     return host == "acme.test"
 
 
-@pytest.mark.parametrize(
+@every(
     ("values", "found"),
     [
         pytest.param(("<sip:300@acme.test>",), (("300", ""),), id="a number"),

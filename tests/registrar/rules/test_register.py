@@ -29,6 +29,8 @@ from registrar.rules.register import (
     silence,
 )
 from registrar.sip import parse_name_addrs, parse_uri
+from tests.every import every
+from tests.patience import SOAK
 
 from .words import NOW, ORIGIN, asked, binding, request
 
@@ -62,7 +64,7 @@ def kinds(outcome: Accepted) -> list[EventKind]:
 # What is asked for
 
 
-@pytest.mark.parametrize(
+@every(
     ("contact", "header", "seconds"),
     [
         pytest.param(f"<{A}>", None, 3_600, id="nothing: the default"),
@@ -106,7 +108,7 @@ def test_too_brief_is_423_with_min_expires(seconds: int, place: str) -> None:
     assert refused == Rejected(423, "Interval Too Brief", (("Min-Expires", "60"),))
 
 
-@pytest.mark.parametrize(
+@every(
     ("contacts", "expires", "status"),
     [
         pytest.param(["*"], None, 400, id="* without Expires"),
@@ -269,7 +271,7 @@ def test_no_contact_leaves_all_as_it_is() -> None:
     assert outcome.events == ()
 
 
-@pytest.mark.parametrize(
+@every(
     ("contacts", "expires", "call_id", "cseq", "refused"),
     [
         pytest.param([f"<{A}>"], None, "call-1", 1, True, id="the same CSeq"),
@@ -394,6 +396,20 @@ def test_beyond_five_the_one_refreshed_longest_ago_goes() -> None:
         (EventKind.REGISTERED, "registered"),
         (EventKind.LOST, "too-many-contacts"),
     ]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_phone_may_have_fewer_contacts_than_five(most: int) -> None:
+    old = tuple(binding(f"10.0.1.{n}", refreshed_at=int(NOW) - n) for n in range(MAX_CONTACTS))
+    one = register(Snapshot(1, old), asked(f"<{A}>"), ORIGIN, NOW, most=most)
+    assert isinstance(one, Accepted)
+    assert at(one) == [A, *(f"sip:200@10.0.1.{n}" for n in range(most - 1))]
+    many = [f"<sip:200@10.0.2.{n}>" for n in range(most + 1)]
+    refused = register(Snapshot(), asked(*many), ORIGIN, NOW, most=most)
+    assert isinstance(refused, Rejected) and (refused.status, refused.label) == (403, "too-many-contacts")
+    assert refused.why == f"Contact: {most + 1} contacts, and a phone may have {most}"
+    gone = register(Snapshot(1, old), asked(*(f"{one};expires=0" for one in many)), ORIGIN, NOW, most=most)
+    assert isinstance(gone, Accepted), "removals are no contacts"
 
 
 def test_removals_of_the_same_request_make_room_first() -> None:
@@ -541,7 +557,7 @@ def test_an_instance_cannot_leave_its_quotes(instance: str) -> None:
     assert dict(address.params)["expires"] == "3600"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 if SOAK else 40, deadline=None)
 @given(
     part=st.floats(0, 1, exclude_max=True) | st.sampled_from([0.0, 0.25, 0.5, 0.75]),
     seconds=st.integers(60, MAX_EXPIRES),
@@ -738,7 +754,7 @@ class Registrar(RuleBasedStateMachine):
         }
 
 
-RUNS = int(os.environ.get("MODEL_RUNS", "150"))
+RUNS = int(os.environ.get("MODEL_RUNS", "150" if SOAK else "50"))
 STEPS = int(os.environ.get("MODEL_STEPS", "30"))
 
 

@@ -24,6 +24,7 @@ from registrar.rules.routing import (
     way_of,
 )
 from registrar.rules.tokens import Target, instance_mark, target_of
+from tests.every import every
 
 from .words import NOW
 
@@ -124,7 +125,7 @@ def test_one_flow_of_a_connection_is_its_number_in_its_process(
     assert is_same_flow(target_of("p", TCP), target_of("p", other)) is same
 
 
-@pytest.mark.parametrize(
+@every(
     ("binding", "flow", "process", "on"),
     [
         pytest.param(UDP, FLOW_UDP, Process("n", "g"), True, id="UDP"),
@@ -230,7 +231,7 @@ OTHER = replace(UDP, public_port=6001, contact="sip:other@a", instance="urn:uuid
 KNOWN = replace(UDP, instance="urn:uuid:1")
 
 
-@pytest.mark.parametrize(
+@every(
     ("live", "binding", "moved"),
     [
         pytest.param([UDP], UDP, False, id="it is where it was"),

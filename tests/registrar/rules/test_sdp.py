@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from registrar.model import LegKind
 from registrar.rules import sdp
+from tests.every import every
 
 NAME = "Kq7vB2nXw9pLd4RtYc6mZs8HfJ3gT5aU"
 
@@ -102,7 +103,7 @@ def with_media(line: str, *more: str) -> bytes:
     return "\r\n".join(("v=0", "o=- 1 1 IN IP4 1.2.3.4", "s=-", line, *more, "")).encode()
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "kind"),
     [
         pytest.param(BROWSER, LegKind.WEBRTC, id="a browser"),
@@ -137,7 +138,25 @@ def test_the_kind_of_a_leg(text: bytes, kind: LegKind | None) -> None:
     assert sdp.leg_kind(text) is kind
 
 
-@pytest.mark.parametrize(
+@every(
+    ("media", "encrypted"),
+    [
+        (("m=audio 1 RTP/SAVP 0",), True),
+        (("m=audio 1 RTP/SAVPF 0",), True),
+        (("m=audio 1 UDP/TLS/RTP/SAVPF 0", "m=application 1 UDP/DTLS/SCTP webrtc-datachannel"), True),
+        (("m=audio 1 RTP/AVP 0",), False),
+        (("m=audio 1 RTP/AVP 0", "a=crypto:1 A B"), False),
+        (("m=audio 1 RTP/SAVP 0", "m=video 1 RTP/AVP 99"), False),
+        (("m=audio 1 RTP/SAVP 0", "m=video 0 RTP/AVP 99"), True),
+        (("m=image 1 udptl t38",), False),
+        (("m=audio 1",), False),
+    ],
+)
+def test_which_media_is_encrypted(media: tuple[str, ...], encrypted: bool) -> None:
+    assert sdp.is_encrypted(with_media(*media)) is encrypted
+
+
+@every(
     ("text", "address"),
     [
         pytest.param(PLAIN, "192.0.2.7", id="of the session"),
@@ -174,10 +193,8 @@ def test_the_username_in_the_origin_becomes_nobody() -> None:
     assert sdp.without_names(named, NAME) == PLAIN
 
 
-@pytest.mark.parametrize(
-    "written", [NAME, NAME.lower(), f"sip:{NAME}@example.org", NAME + NAME, NAME[:16] + NAME + NAME[16:]]
-)
-@pytest.mark.parametrize("place", [b"s=call", b"a=ptime:20", b"IP4 192.0.2.7\r\ns"])
+@every("written", [NAME, NAME.lower(), f"sip:{NAME}@example.org", NAME + NAME, NAME[:16] + NAME + NAME[16:]])
+@every("place", [b"s=call", b"a=ptime:20", b"IP4 192.0.2.7\r\ns"])
 def test_a_username_stays_nowhere(place: bytes, written: str) -> None:
     named = PLAIN.replace(place, place + written.encode())
     cleaned = sdp.without_names(named, "x" * 32, NAME)
@@ -236,7 +253,7 @@ def test_wideband_codecs_go_with_all_their_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every(
     ("offered", "left"),
     [
         pytest.param(["m=audio 1 RTP/AVP 9 0"], "0", id="a type that needs no rtpmap"),

@@ -4,6 +4,7 @@ import pytest
 
 from registrar.rules.session import asked, granted, is_too_brief
 from registrar.sip import Headers, Request, Response
+from tests.every import every
 
 from .words import request
 
@@ -25,7 +26,7 @@ def response(status: int = 200, **headers: str) -> Response:
     return Response(status, "OK", made)
 
 
-@pytest.mark.parametrize(
+@every(
     ("more", "added"),
     [
         pytest.param("", {"Session-Expires": "1800"}, id="nobody asked: we do"),
@@ -66,7 +67,7 @@ def test_what_is_refused_with_422(more: str, brief: bool) -> None:
     assert is_too_brief(invite(more)) is brief
 
 
-@pytest.mark.parametrize(
+@every(
     ("more", "answer", "added", "seconds"),
     [
         pytest.param(

@@ -8,6 +8,7 @@ from registrar.model import Deny, Epoch, Reason, Snapshot, Update
 from registrar.rules.register import expire, hear, silence
 from registrar.rules.standing import Entry, Standing, new_standing, parse_entry, standing
 from registrar.rules.update import build_update, noted, refuse
+from tests.every import every
 
 from .words import NOW, PHONE, binding
 
@@ -20,7 +21,7 @@ def bound(*bindings: object) -> Snapshot:
     return Snapshot(1, bindings)  # type: ignore[arg-type]  # bindings
 
 
-@pytest.mark.parametrize(
+@every(
     ("before", "after", "expected"),
     [
         pytest.param((), (UDP,), Standing("registered", "udp"), id="registered"),

@@ -16,6 +16,7 @@ from registrar.rules.status import (
     rejected_fields,
     silent_fields,
 )
+from tests.every import every
 
 from .words import NOW, binding
 
@@ -48,7 +49,7 @@ def gone(status: LiveStatus, reason: str, since: int) -> LiveStatus:
     return replace(status, online=False, expires=-1, state="offline", reason=reason, since=since)
 
 
-@pytest.mark.parametrize(
+@every(
     ("fields", "leases", "now", "status"),
     [
         pytest.param({}, {}, NOW, LiveStatus(), id="a phone that never was there"),

@@ -24,6 +24,7 @@ from registrar.rules.subscriptions import (
 )
 from registrar.rules.tokens import DialogHandle, Target
 from registrar.sip import MAX_CSEQ, Request, check, parse
+from tests.every import every
 
 TARGET = Target("id-a", "sip:a@10.0.0.7", "udp", "n", "g", 0, "10.0.0.7", 5060)
 ONE = Subscription(
@@ -71,7 +72,7 @@ def test_the_event_of_a_request(line: str, event: Event | None) -> None:
     assert event is None or read_event(subscribe(f"Event: {event}")) == event
 
 
-@pytest.mark.parametrize(
+@every(
     ("asked", "seconds"),
     [
         ("0", 0),
@@ -92,7 +93,7 @@ def test_without_a_time_an_hour_is_granted() -> None:
     assert granted(subscribe()) == 3_600
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "outcome"),
     [
         (200, Fate.DELIVERED),

@@ -6,13 +6,14 @@ from hypothesis import given
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import NameAddr, parse_name_addr, parse_name_addrs, parse_uri
 from registrar.sip.address import MAX_CONTACTS
+from tests.every import every
 
 from .strategies import addresses, anything, unhurried
 
 ANN = parse_uri("sip:ann@home.example")
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         pytest.param("<sip:ann@home.example>", NameAddr(ANN), id="brackets"),
@@ -50,7 +51,7 @@ def test_an_address_is_cut_into_its_parts(text: str, expected: NameAddr) -> None
     assert parse_name_addr(str(expected)) == expected
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         "",

@@ -4,6 +4,7 @@ import pytest
 
 from registrar.sip import Request, Response, answer, parse, unquote, warning
 from registrar.sip.answer import MAX_WARNING, REASONS
+from tests.every import every
 
 HEADERS = (
     "v: SIP/2.0/UDP a;branch=z9hG4bK1",
@@ -86,7 +87,7 @@ def test_the_stamped_via_is_answered() -> None:
     ]
 
 
-@pytest.mark.parametrize("status", [*REASONS, 299])
+@every("status", [*REASONS, 299])
 def test_every_status_has_an_answer(status: int) -> None:
     response = parse(bytes(answer(request(*HEADERS), status)))
     assert isinstance(response, Response)

@@ -4,6 +4,7 @@ import pytest
 
 from registrar.errors import MalformedMessage, UnsupportedVersion
 from registrar.sip import Request, check, parse
+from tests.every import every
 
 SOUND = {
     "Via": "SIP/2.0/UDP phone.example;branch=z9hG4bK1",
@@ -28,7 +29,7 @@ def changed(name: str, value: str) -> Request:
     return request(f"{name}: {value}", without=name)
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "value"),
     [
         ("Via", "SIP/2.0/UDP a, SIP/2.0/TCP b;branch=c"),
@@ -61,7 +62,7 @@ def test_a_sound_request_passes(name: str, value: str) -> None:
     check(changed(name, value))
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "value"),
     [
         ("Via", ""),
@@ -159,7 +160,7 @@ def test_max_forwards_may_be_missing() -> None:
     check(request(without="Max-Forwards"))
 
 
-@pytest.mark.parametrize(
+@every(
     "line",
     [
         "f: <sip:a@b>;tag=x",

@@ -19,6 +19,7 @@ from registrar.sip import (
     parse_credentials,
     quote,
 )
+from tests.every import every
 
 from .strategies import anything, credentials, unhurried
 
@@ -69,7 +70,7 @@ def text(value: Credentials) -> str:
     )
 
 
-@pytest.mark.parametrize(
+@every(
     ("authorization", "parsed"),
     [
         pytest.param(f"Digest {FIVE}", ANN, id="least"),
@@ -109,7 +110,7 @@ def test_an_authorization_gives_its_credentials(authorization: str, parsed: Cred
     assert parse_credentials(authorization) == parsed
 
 
-@pytest.mark.parametrize(
+@every(
     "authorization",
     [
         pytest.param("(x)", id="no scheme"),
@@ -142,7 +143,7 @@ def test_a_digest_needs_five_parameters(name: str) -> None:
     assert parse_credentials(f"Digest {some}") is None
 
 
-@pytest.mark.parametrize(
+@every(
     "authorization",
     [
         pytest.param("", id="empty"),

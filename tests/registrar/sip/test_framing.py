@@ -11,6 +11,7 @@ from registrar.errors import MalformedMessage, MessageTooLarge, SipError
 from registrar.sip import MAX_MESSAGE, Frame, Framer, Request, parse
 from registrar.sip.framing import content_length
 from registrar.sip.message import MAX_HEAD
+from tests.every import every
 
 from .strategies import unhurried
 
@@ -63,7 +64,7 @@ def test_byte_by_byte_is_the_same() -> None:
     assert framer.pings == 1
 
 
-@pytest.mark.parametrize("cut", range(len(STREAM) + 1))
+@every("cut", range(len(STREAM) + 1))
 def test_two_pieces_are_the_same(cut: int) -> None:
     frames, framer = fed(*pieces(STREAM, cut))
     assert told(frames) == [(data, None) for data in SOUND]
@@ -95,7 +96,7 @@ def test_what_was_given_is_not_held() -> None:
 # Keep-alives
 
 
-@pytest.mark.parametrize(
+@every(
     ("chunks", "pings"),
     [
         pytest.param([b"\r\n\r\n"], 1, id="one"),
@@ -126,7 +127,7 @@ def test_half_an_empty_line_is_no_message_that_has_begun(waiting: bytes) -> None
 # What breaks a stream
 
 
-@pytest.mark.parametrize("octet", range(256))
+@every("octet", range(256))
 def test_a_message_begins_with_a_character_of_a_token(octet: int) -> None:
     token = b"!%'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz~"
     frames, framer = fed(bytes([octet]))
@@ -144,7 +145,7 @@ def test_what_cannot_begin_a_message_is_not_answered(data: bytes) -> None:
     assert framer.broken
 
 
-@pytest.mark.parametrize(
+@every(
     "lines",
     [
         pytest.param([], id="missing"),
@@ -183,7 +184,7 @@ def test_a_length_that_says_nothing_breaks_the_stream(lines: list[str]) -> None:
     assert framer.feed(SHORT) == []
 
 
-@pytest.mark.parametrize(
+@every(
     ("lines", "size"),
     [
         pytest.param(["Content-Length: 3"], 3, id="usual"),
@@ -212,8 +213,8 @@ def padded(size: int) -> bytes:
     return message("X: " + "x" * (size - len(bare) + 4))
 
 
-@pytest.mark.parametrize("split", [1, MAX_HEAD // 2, 20_000], ids=lambda size: f"pieces of {size}")
-@pytest.mark.parametrize("over", [-1, 0, 1])
+@every("split", [1, MAX_HEAD // 2, 20_000], ids=lambda size: f"pieces of {size}")
+@every("over", [-1, 0, 1])
 def test_the_headers_have_a_limit(over: int, split: int) -> None:
     data = padded(MAX_HEAD + over)
     frames, framer = fed(*(data[start : start + split] for start in range(0, len(data), split)))
@@ -355,7 +356,7 @@ def test_any_stream_gives_the_same_frames_however_it_is_cut(parts: list[bytes], 
 # Time
 
 
-@pytest.mark.parametrize(
+@every(
     ("unit", "piece"),
     [
         pytest.param(SHORT, 1 << 30, id="many messages at once"),

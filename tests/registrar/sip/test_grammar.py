@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Params, format_params, param, parse_params, quote, split, unquote
 from registrar.sip.grammar import is_token
+from tests.every import every
 
 from .strategies import anything, params, texts, unhurried
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         pytest.param("REGISTER", True, id="word"),
@@ -28,7 +29,7 @@ def test_a_token_is_made_of_its_characters_alone(text: str, expected: bool) -> N
     assert is_token(text) is expected
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "separator", "pieces"),
     [
         pytest.param("", ",", [""], id="empty"),
@@ -54,7 +55,7 @@ def test_an_unbalanced_list_is_malformed(text: str) -> None:
         split(text, ",")
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         pytest.param("", (), id="none"),
@@ -71,7 +72,7 @@ def test_parameters_are_read_in_wire_order(text: str, expected: Params) -> None:
     assert parse_params(text) == expected
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [";", ";;", "a", ";=b", ";a=", ";a b", ';a="b', ';a="b"c', ";a=<b>", ";a,b", ";ä", ";a=\x00", ";a\n"],
     ids=repr,

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Headers, canonical
 from registrar.sip.headers import COMPACT, MAX_HEADER, parse_headers
+from tests.every import every
 
 from .strategies import anything, tokens, unhurried
 
 
-@pytest.mark.parametrize(
+@every(
     ("name", "key"),
     [
         pytest.param("Call-ID", "call-id", id="usual"),
@@ -28,9 +29,7 @@ def test_a_name_has_one_canonical_form(name: str, key: str) -> None:
     assert canonical(name) == key
 
 
-@pytest.mark.parametrize(
-    "name", ["", " ", "To ", "To\x01", "To\xa0", "a b", "Tö", "a:", "\u212aey", "a\n"], ids=repr
-)
+@every("name", ["", " ", "To ", "To\x01", "To\xa0", "a b", "Tö", "a:", "\u212aey", "a\n"], ids=repr)
 def test_a_name_that_is_no_token_is_malformed(name: str) -> None:
     with pytest.raises(MalformedMessage):
         canonical(name)
@@ -94,9 +93,7 @@ def test_lines_become_rows(lines: list[str], rows: list[tuple[str, str, str]]) -
     assert not fault
 
 
-@pytest.mark.parametrize(
-    "line", ["To", "", ":", ": a", "T o: a", "To\xa0: a", "Tö: a", " folded", "\tTo: a"], ids=repr
-)
+@every("line", ["To", "", ":", ": a", "T o: a", "To\xa0: a", "Tö: a", " folded", "\tTo: a"], ids=repr)
 def test_a_line_that_is_no_header_is_left_out_and_reported(line: str) -> None:
     headers, fault = parse_headers([line, "From: b"])
     assert headers.rows == [("from", "From", "b")]

@@ -22,6 +22,7 @@ from registrar.sip import (
     split,
     unquote,
 )
+from tests.every import every
 
 SIZE = 8_192
 LIMITED = 480
@@ -54,7 +55,7 @@ def checked(name: str, prefix: str = "") -> Callable[[str], object]:
     return work
 
 
-@pytest.mark.parametrize(
+@every(
     ("work", "head", "unit", "tail", "size"),
     [
         pytest.param(commas, '"', ",", "", SIZE, id="list: commas in an open quote"),

@@ -10,6 +10,7 @@ from registrar.errors import MalformedMessage, MessageTooLarge, SipError
 from registrar.sip import MAX_MESSAGE, Headers, Message, Request, Response, Via, check, parse, parse_via
 from registrar.sip.headers import MAX_HEADER
 from registrar.sip.message import MAX_CSEQ, MAX_HEAD, MAX_HEADERS, MAX_METHOD, MAX_REQUEST_URI
+from tests.every import every
 
 from .strategies import SPECIALS, anything, unhurried
 
@@ -66,7 +67,7 @@ def test_a_response_has_its_parts(start: str, status: int, reason: str) -> None:
     assert parse(bytes(message)).headers == message.headers
 
 
-@pytest.mark.parametrize(
+@every(
     "start",
     [
         "SIP/2.0",
@@ -98,7 +99,7 @@ def test_a_response_that_is_cut_off_is_dropped(data: bytes) -> None:
         parse(data)
 
 
-@pytest.mark.parametrize(
+@every(
     "lines",
     [
         ("no colon",),
@@ -111,7 +112,7 @@ def test_a_response_that_is_cut_off_is_dropped(data: bytes) -> None:
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("place", [0, 1, 5])
+@every("place", [0, 1, 5])
 def test_a_response_is_read_without_its_odd_lines(lines: tuple[str, ...], place: int) -> None:
     """The phone has answered: what nobody needs cannot take that back (RFC 3261 sections 7.3.1 and 8.2.2)."""
     message = parse(wire(*LINES[:place], *lines, *LINES[place:], start=OK, body=b"12"), exact=True)
@@ -120,7 +121,7 @@ def test_a_response_is_read_without_its_odd_lines(lines: tuple[str, ...], place:
     assert message.body == b"12"
 
 
-@pytest.mark.parametrize(
+@every(
     "hop",
     [
         "SIP/2.0/UDP h;rport=;branch=z9hG4bK1",
@@ -133,7 +134,7 @@ def test_a_response_is_read_without_its_odd_lines(lines: tuple[str, ...], place:
         "SIP/2.0/UDP h;a=<;branch=z9hG4bK1, SIP/2.0/UDP i;branch=z9hG4bK2",
     ],
 )
-@pytest.mark.parametrize("count", ["7", "-7", "99999999999", ""])
+@every("count", ["7", "-7", "99999999999", ""])
 def test_a_response_is_known_by_branch_and_method(hop: str, count: str) -> None:
     message = parse(wire(f"Via: {hop}", f"CSeq: {count} REGISTER", start=OK))
     assert (message.via.branch, message.cseq[1]) == ("z9hG4bK1", "REGISTER")
@@ -176,7 +177,7 @@ def test_a_line_without_a_method_is_no_message(start: str) -> None:
         parse(wire(*LINES, start=start))
 
 
-@pytest.mark.parametrize(
+@every(
     "start",
     [
         "REGISTER",
@@ -233,7 +234,7 @@ def test_a_cseq_is_a_number_and_a_method(value: str, cseq: tuple[int, str]) -> N
     assert request(f"CSeq: {value}").cseq == cseq
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [f"{MAX_CSEQ + 1} A", "A", "7", "7A", "-7 A", "7 A B", "7 (", "\u0667 A", "1" * 2_000 + " A"],
     ids=lambda value: value[:12],
@@ -297,7 +298,7 @@ def test_the_body_is_cut_by_content_length(lines: list[str], body: bytes, kept: 
     assert not message.fault
 
 
-@pytest.mark.parametrize(
+@every(
     ("lines", "body", "fits"),
     [
         pytest.param([], b"abc", True, id="absent: a WebSocket message has its length"),
@@ -331,7 +332,7 @@ def test_a_response_that_is_longer_than_it_says_is_none() -> None:
         parse(data, exact=True)
 
 
-@pytest.mark.parametrize(
+@every(
     "lines",
     [
         ["l: 4"],
@@ -370,7 +371,7 @@ def head(size: int) -> list[str]:
     return [*full, "X: " + "x" * (rest - 5)]
 
 
-@pytest.mark.parametrize(
+@every(
     ("lines", "fits"),
     [
         *[pytest.param(head(MAX_HEAD + n), n < 1, id=f"head{n:+}") for n in (-1, 0, 1)],
@@ -414,8 +415,8 @@ def test_a_request_uri_has_a_limit(size: int, fits: bool) -> None:
             _ = message.uri
 
 
-@pytest.mark.parametrize("byte", range(256))
-@pytest.mark.parametrize(
+@every("byte", range(256))
+@every(
     ("before", "after", "allowed"),
     [
         pytest.param(b"Contact", b": <sip:a@h>", b"\t ", id="before the colon"),
@@ -447,7 +448,7 @@ def test_where_each_byte_may_stand(byte: int, before: bytes, after: bytes, allow
     assert served is (byte in allowed)
 
 
-@pytest.mark.parametrize(
+@every(
     "data",
     [
         pytest.param(wire(*LINES, "X: a\rY: b"), id="bare CR"),

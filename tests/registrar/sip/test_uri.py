@@ -6,11 +6,12 @@ from hypothesis import given
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Uri, equivalent, parse_uri, unescape
 from registrar.sip.uri import MAX_URI
+from tests.every import every
 
 from .strategies import anything, unhurried, uris
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         pytest.param("sip:home.example", Uri("sip", host="home.example"), id="host"),
@@ -58,7 +59,7 @@ def test_a_uri_is_cut_into_its_parts_and_back(text: str, expected: Uri) -> None:
     assert str(expected).lower() == text.lower()
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         "",
@@ -117,7 +118,7 @@ def test_a_uri_has_a_limit(size: int, fits: bool) -> None:
             parse_uri(text)
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other"),
     [
         pytest.param(
@@ -152,7 +153,7 @@ def test_equal_uris(one: str, other: str) -> None:
     assert equivalent(parse_uri(other), parse_uri(one))
 
 
-@pytest.mark.parametrize(
+@every(
     ("one", "other"),
     [
         pytest.param(

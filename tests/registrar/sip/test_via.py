@@ -5,11 +5,12 @@ from hypothesis import given
 
 from registrar.errors import MalformedMessage, SipError
 from registrar.sip import Via, parse_via
+from tests.every import every
 
 from .strategies import anything, unhurried, vias
 
 
-@pytest.mark.parametrize(
+@every(
     ("text", "expected"),
     [
         pytest.param("SIP/2.0/UDP h", Via("UDP", "h", None, ()), id="least"),
@@ -56,7 +57,7 @@ def test_what_is_empty_is_no_fault(odd: str, read: str) -> None:
     assert str(parse_via(f"SIP/2.0/UDP {odd}")) == f"SIP/2.0/UDP {read}"
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         "",
@@ -109,7 +110,7 @@ def test_sent_by_is_host_and_port_as_written() -> None:
     assert parse_via("SIP/2.0/UDP H;branch=x").branch == "x"
 
 
-@pytest.mark.parametrize(
+@every(
     ("hop", "ip", "stamped"),
     [
         pytest.param("203.0.113.9;branch=b", "203.0.113.9", "203.0.113.9;branch=b", id="same address"),

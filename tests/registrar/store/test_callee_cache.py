@@ -21,6 +21,7 @@ from registrar.store.callee_cache import (
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
 from tests.contract.test_phones import Hands, Rows, believing, phone
+from tests.every import every
 from tests.patience import limit
 
 ACME = "acme"
@@ -318,7 +319,7 @@ async def _found_gone(directory: CachedDirectory, rows: Rows) -> None:
     assert await directory.lock(known, "192.0.2.1") == (None, False)
 
 
-@pytest.mark.parametrize(
+@every(
     "hear",
     [
         pytest.param(_reread, id="a phone changed"),

@@ -10,12 +10,13 @@ from registrar.store import event_stream, keys
 from registrar.store.event_stream import FIRST, NAMES, Entry, order
 from registrar.store.redis_client import connect
 from tests.contract.servers import client, running
+from tests.every import every
 from tests.patience import limit
 
 REDIS_MD = Path(__file__).parents[3] / "docs" / "redis.md"
 
 
-@pytest.mark.parametrize(
+@every(
     ("fields", "key"),
     [
         pytest.param({"key": "5f3a:7", "event": "lost"}, "5f3a:7", id="written"),
@@ -36,7 +37,7 @@ def test_positions_are_numbers() -> None:
     assert order("10-2") > order("9-30") > order("9-4") > order(FIRST)
 
 
-@pytest.mark.parametrize("text", ["", "1", "1-", "-1", "a-1", "1-1-1", "1-1\n", "\u0661-1", "1" * 21 + "-0"])
+@every("text", ["", "1", "1-", "-1", "a-1", "1-1-1", "1-1\n", "\u0661-1", "1" * 21 + "-0"])
 def test_what_is_no_position_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not the id of an entry"):
         order(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registrar.store.keyfile import data_directory, secret
+from registrar.store.keyfile import data_directory, held, replace, secret
 
 
 def test_a_secret_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -70,3 +70,13 @@ def test_a_file_that_holds_no_secret_stops_the_start(tmp_path: Path, content: st
     (tmp_path / "jwt.key").write_text(content)
     with pytest.raises(OSError, match=r"different characters|placeholder"):
         secret(tmp_path / "jwt.key")
+
+
+def test_a_replaced_secret_stays_beside_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    before = held(path)
+    replace(path)
+    assert held(path)[1:] == before
+    assert held(path)[0] != before[0]
+    assert {one.name for one in tmp_path.iterdir()} == {"secret.key", "secret.key.old"}
+    assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}

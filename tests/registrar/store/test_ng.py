@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from registrar.errors import StoreUnavailable
 from registrar.store import ng
+from tests.every import every
 from tests.patience import limit
 from tests.peers.ng_engine import PONG, NgEngine
 
 
-@pytest.mark.parametrize(
+@every(
     ("value", "text"),
     [
         (0, b"i0e"),
@@ -49,7 +50,7 @@ def test_what_is_encoded_is_decoded(value: ng.Encodable) -> None:
     assert ng.decode(ng.encode(value)) == with_byte_keys(value)
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         *(b"", b"i", b"ie", b"i-e", b"i1", b"i1 e", b"i--1e", b"5:abc", b"-1:", b"1", b":", b"l", b"li1e"),

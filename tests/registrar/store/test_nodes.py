@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from registrar.errors import AnotherNode, StoreUnavailable
 from registrar.model import Epoch, Process
 from registrar.store import keys
-from registrar.store.nodes import Nodes
+from registrar.store.nodes import AGAIN_SECONDS, Nodes
 from registrar.store.redis_client import connect
 from tests.contract.servers import Server, client, running
 from tests.patience import limit
@@ -43,7 +43,9 @@ async def redis(server: Server) -> AsyncIterator[Redis]:
 class Node:
     """A process under a name, with what it was told to do."""
 
-    def __init__(self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD) -> None:
+    def __init__(
+        self, server: Server, name: str, generation: str, *, dead_seconds: float = DEAD, tls: str = ""
+    ) -> None:
         self.redis = connect(server.url)
         self.swept: list[tuple[Process, frozenset[str]]] = []
         self.swept_at: list[float] = []
@@ -55,6 +57,7 @@ class Node:
             Process(name, generation),
             "192.0.2.1:5060",
             lambda: Epoch(1_790_000_000.0),
+            tls=tls,
             lost_lease=self._lost,
             sweep=self._sweep,
             lease_seconds=LEASE,
@@ -77,9 +80,9 @@ class Node:
 
 @contextlib.asynccontextmanager
 async def living(
-    server: Server, name: str = "a", generation: str = "g1", **how: float
+    server: Server, name: str = "a", generation: str = "g1", *, tls: str = "", **how: float
 ) -> AsyncIterator[Node]:
-    node = Node(server, name, generation)
+    node = Node(server, name, generation, tls=tls)
     for key, value in how.items():
         setattr(node, key, value)
     task = asyncio.create_task(node.nodes.run())
@@ -230,6 +233,19 @@ async def test_it_knows_from_memory_which_processes_live(server: Server, redis: 
         await until(lambda: true(not node.nodes.lives(Process("b", "g2"))))
 
 
+@pytest.mark.parametrize("tls", ["", "192.0.2.2:5071"])
+async def test_the_place_of_a_neighbour_is_known_also_if_it_is_asked_over_tls(
+    server: Server, redis: Redis, tls: str
+) -> None:
+    async with living(server, tls="192.0.2.1:5071" if tls else "") as node:
+        await redis.hset(keys.NODES, "b g2", "1")
+        lease = {"generation": "g2", "sip": "192.0.2.2:5060"} | ({"tls": tls} if tls else {})
+        await redis.set(keys.node("b"), json.dumps(lease))
+        await until(lambda: true(node.nodes.is_place("192.0.2.2", 5060)))
+        assert node.nodes.over_tls() == ({"b": tls} if tls else {})
+        assert not node.nodes.is_place("192.0.2.2", 5061)
+
+
 async def test_after_an_outage_a_missing_lease_may_still_be_renewed(server: Server, redis: Redis) -> None:
     node, other = Node(server, "a", "g1", dead_seconds=600.0), Process("b", "g2")
     await redis.set(keys.node("b"), json.dumps({"generation": "g2", "sip": ""}))
@@ -314,4 +330,29 @@ async def test_without_redis_it_waits_and_holds_its_lease_when_redis_is_there(se
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    await node.redis.aclose()
+
+
+async def test_a_renewal_that_failed_is_tried_again_soon(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis may come back without our lease: until it is renewed, readers must doubt all our connections."""
+    node = Node(server, "a", "g1")
+    waits: list[float] = []
+    node.nodes.registered.set()
+    faults = iter([StoreUnavailable("away"), None, StoreUnavailable("away")])
+
+    async def step() -> None:
+        if (fault := next(faults)) is not None:
+            raise fault
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await node.nodes._repeat(step, 2.0)
+    assert waits == [AGAIN_SECONDS, 2.0, AGAIN_SECONDS]
     await node.redis.aclose()

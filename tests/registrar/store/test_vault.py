@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.errors import StoreUnavailable
+from registrar.store.keyring import Keyring, fingerprint
 from registrar.store.vault import Vault, derive
+from tests.every import every
 
 KEY = "secret key of the tests, long enough for all"
 VAULT = Vault(KEY)
@@ -28,7 +30,7 @@ TURNED = base64.b64encode(
 ).decode()
 
 
-@pytest.mark.parametrize(
+@every(
     ("vault", "stored", "owner"),
     [
         pytest.param(Vault(KEY + "!"), SEALED, "owner", id="with another key"),
@@ -53,3 +55,16 @@ def test_one_key_gives_one_key_for_each_purpose() -> None:
     assert len({derive(key, purpose) for key in (KEY, KEY + "!") for purpose in ("nonces", "to-tags")}) == 4
     assert Vault(KEY).fingerprint == VAULT.fingerprint != Vault(KEY + "!").fingerprint
     assert KEY not in VAULT.fingerprint
+
+
+def test_a_text_of_the_other_key_opens_and_new_ones_name_their_key() -> None:
+    keys = Keyring(KEY + "!", KEY)
+    keys.use(active=fingerprint(KEY))
+    vault = Vault(keys)
+    before = vault.seal("secret", "owner")
+    keys.use(active=fingerprint(KEY + "!"), rotated=True)
+    after = vault.seal("secret", "owner")
+    assert (before[:3], after[:20]) == ("v1:", f"v2:{fingerprint(KEY + '!')}:"[:20])
+    assert {vault.open(before, "owner"), vault.open(after, "owner")} == {"secret"}
+    with pytest.raises(StoreUnavailable):
+        VAULT.open(after, "owner")

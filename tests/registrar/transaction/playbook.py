@@ -97,6 +97,7 @@ class Playbook:
     def __init__(self, transport: str = "udp", timers: Timers | None = None, limit: int = 200_000) -> None:
         self.layer = Layer(timers or Timers(), limit)
         self.flow = flow(transport)
+        self.over: dict[Key, Flow] = {}
         self.now = Mono(0.0)
         self.requests: dict[Key, Request] = {}
 
@@ -120,12 +121,14 @@ class Playbook:
         """We send a request."""
         key, actions = self.layer.request(message, self.flow, self.now)
         assert actions == [Send(bytes(message), self.flow, key)]
+        self.over[key] = self.flow
         self.requests[key] = message
         return key
 
     def answered(self, key: Key, status: int, to_tag: str = "b") -> list[str] | None:
         """The other side answers our request."""
-        return said(self.layer.receive(response(self.requests[key], status, to_tag), self.flow, self.now))
+        way, made = self.over.get(key, self.flow), response(self.requests[key], status, to_tag)
+        return said(self.layer.receive(made, way, self.now))
 
     def fails(self, key: Key) -> list[str] | None:
         """The transport could not send."""

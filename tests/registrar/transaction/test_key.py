@@ -5,6 +5,7 @@ import pytest
 from registrar.errors import MalformedMessage
 from registrar.sip import Headers, Request, Response, parse
 from registrar.transaction.key import cancelled_key, client_key, server_key
+from tests.every import every
 
 from .playbook import BRANCH, Playbook, request, response
 
@@ -78,7 +79,7 @@ def test_without_the_magic_cookie_the_same_request_is_known_again(branch: str) -
     assert server_key(request("REGISTER", branch=branch)) == key
 
 
-@pytest.mark.parametrize(
+@every(
     ("piece", "other"),
     [
         pytest.param("a84b4c76e66710", "another", id="Call-ID"),

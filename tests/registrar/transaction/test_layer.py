@@ -5,10 +5,11 @@ from random import Random
 
 import pytest
 
-from registrar.model import Mono
+from registrar.model import Flow, Mono
 from registrar.transaction import Answered, Failed, Layer, Send, TableFull, server_key
+from tests.every import every
 
-from .playbook import T1, TICK, Playbook, flow, request, response
+from .playbook import BRANCH, T1, TICK, Playbook, flow, request, response
 
 
 def test_a_new_layer_waits_for_nothing() -> None:
@@ -73,9 +74,27 @@ def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
     ]
     for other in elsewhere:
         assert book.layer.receive(got, other, book.now) == []
-    assert book.layer.unmatched == len(elsewhere)
+    assert (book.layer.strayed, book.layer.strange) == (len(elsewhere), 0)
     same = replace(book.flow, local_ip="192.0.2.2", id=8)
     assert Answered(got, same, key) in book.layer.receive(got, same, book.now)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_challenge_of_another_node_may_come_from_another_of_its_addresses(status: int) -> None:
+    """A node that listens on 0.0.0.0 answers from the address of the route back."""
+    nodes = [(flow().remote_ip, flow().remote_port)]
+    layer = Layer(is_node=lambda ip, port: (ip, port) in nodes)
+    other, now = replace(flow(), remote_ip="198.51.100.10"), Mono(0.0)
+    asked = request("NOTIFY")
+    key, _ = layer.request(asked, flow(), now)
+    got = response(asked, status)
+    assert layer.receive(got, flow("tcp"), now) == []
+    assert Answered(got, other, key) in layer.receive(got, other, now)
+    assert (layer.strange, layer.strayed) == (1, 1)
+    nodes.clear()
+    again = request("NOTIFY", branch=f"{BRANCH}2")
+    layer.request(again, flow(), now)
+    assert layer.receive(response(again, status), other, now) == []
 
 
 def test_a_challenge_over_another_connection_is_dropped() -> None:
@@ -185,7 +204,7 @@ def test_the_deadline_is_that_of_the_next_one_of_any_kind() -> None:
     assert book.layer.deadline() == 1 + 64 * T1
 
 
-@pytest.mark.parametrize("seed", range(20))
+@every("seed", range(20))
 def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None:
     random = Random(seed)
     book = Playbook(limit=30)
@@ -222,9 +241,9 @@ def test_whatever_happens_nothing_is_left_after_all_deadlines(seed: int) -> None
     assert not book.layer._answered
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
-@pytest.mark.parametrize("heard", [False, True])
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@every("method", ["INVITE", "OPTIONS"])
+@every("heard", [False, True])
+@every("transport", ["udp", "tcp"])
 def test_a_request_that_nobody_waits_for_is_forgotten(method: str, heard: bool, transport: str) -> None:
     book = Playbook(transport)
     key = book.ask(request(method))
@@ -246,3 +265,20 @@ def test_what_is_not_there_can_be_forgotten() -> None:
     server = book.accept(request("REGISTER", branch="z9hG4bK2"))
     book.layer.forget(server)
     assert len(book.layer) == 1, "only requests of ours are"
+
+
+@pytest.mark.parametrize("way", [flow("tcp", number=8), flow("udp"), flow("wss")])
+def test_a_response_to_a_request_over_a_connection_is_believed_there_only(way: Flow) -> None:
+    book = Playbook("tcp")
+    key = book.ask(request("OPTIONS"))
+    answer = response(book.requests[key], 200)
+    assert book.layer.receive(answer, way, book.now) == []
+    assert (book.layer.strayed, book.layer.unmatched) == (1, 0)
+    assert book.answered(key, 200) == ["answered 200"]
+
+
+def test_a_response_over_udp_from_another_address_counts_and_is_counted() -> None:
+    book = Playbook()
+    key = book.ask(request("OPTIONS"))
+    assert book.layer.receive(response(book.requests[key], 200), flow(port=9), book.now) != []
+    assert (book.layer.strange, book.layer.strayed) == (1, 0)

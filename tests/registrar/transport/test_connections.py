@@ -6,12 +6,15 @@ import errno
 import random
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import pytest
 
 from registrar.model import Flow
 from registrar.transport.connection import TURN_OCTETS, WRITE_HIGH, Connection, End, Limits
 from registrar.transport.connections import FAREWELL_SECONDS, LOOK_SECONDS, Connections
+from registrar.transport.stream import NodeConnection
+from tests.every import every
 from tests.patience import limit
 
 from .pretend import PROXY, THERE, Pipe, Room, settled
@@ -66,7 +69,7 @@ def test_a_source_has_its_places_and_no_more(ip: str) -> None:
     assert room.table.admit(ELSEWHERE), "another source has its own"
 
 
-@pytest.mark.parametrize(
+@every(
     ("other", "is_another"),
     [
         pytest.param("2001:db9::8", False, id="the next address"),
@@ -75,7 +78,7 @@ def test_a_source_has_its_places_and_no_more(ip: str) -> None:
         pytest.param("198.51.100.8", True, id="IPv4"),
     ],
 )
-@pytest.mark.parametrize("authenticated", [False, True])
+@every("authenticated", [False, True])
 def test_a_network_of_ipv6_is_one_source(other: str, is_another: bool, authenticated: bool) -> None:
     """Whoever has one address of it has all 2^64."""
     room = Room(Limits(unauthenticated_per_source=1, authenticated_per_source=1))
@@ -89,6 +92,17 @@ def test_a_network_of_ipv6_is_one_source(other: str, is_another: bool, authentic
         assert room.table.admit(other) is is_another
     pipe.lose()
     assert room.table.admit("2001:db9::9")
+
+
+def test_a_ban_closes_what_comes_from_its_network_but_not_another_node_there() -> None:
+    room = Room()
+    node, _ = room.open(lambda table, flow: NodeConnection(table, flow, lambda *_: None), transport="tls")
+    phone, _ = room.open(Talk)
+    room.table.close_from(ip_network("198.51.100.0/24"))
+    assert (node.ended, phone.ended) == (None, End.BANNED)
+    banned = Connections(room.clock, room.metrics, lambda *_: None, is_banned=lambda _: True)
+    assert not banned.admit(THERE)
+    assert banned.admit(THERE, of_node=True)
 
 
 def test_there_are_places_in_all_and_no_more() -> None:
@@ -580,7 +594,7 @@ def test_each_connection_is_pinged_in_its_own_time() -> None:
 # How it ends
 
 
-@pytest.mark.parametrize("end", list(End))
+@every("end", list(End))
 def test_it_is_closed_for_one_reason(end: End) -> None:
     room = Room()
     talk, pipe = room.open(Talk)
@@ -670,7 +684,7 @@ def test_somebody_may_hang_up(revoked: bool) -> None:
     assert [room.table.is_open(number) for number in (talk.flow.id, other.flow.id)] == [False, True]
 
 
-@pytest.mark.parametrize(
+@every(
     ("error", "silent"),
     [
         pytest.param(None, False, id="FIN"),

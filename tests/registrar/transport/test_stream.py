@@ -11,6 +11,7 @@ from registrar.sip import MAX_MESSAGE
 from registrar.transport.connection import TURN_OCTETS, End, Limits
 from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.stream import StreamConnection
+from tests.every import every
 
 from .pretend import Room, settled
 
@@ -73,7 +74,7 @@ async def test_each_message_is_heard_once_and_in_order() -> None:
     assert line.pipe.said() == b""
 
 
-@pytest.mark.parametrize("seed", range(20))
+@every("seed", range(20))
 async def test_it_does_not_matter_how_they_were_split(seed: int) -> None:
     dice = random.Random(seed)
     line = Line()
@@ -102,7 +103,7 @@ async def test_many_messages_at_once_are_heard_in_turns() -> None:
     assert line.heard == messages
 
 
-@pytest.mark.parametrize(
+@every(
     ("data", "pongs"),
     [
         pytest.param(PING, 1, id="one"),
@@ -113,7 +114,7 @@ async def test_many_messages_at_once_are_heard_in_turns() -> None:
         pytest.param(message()[:-2], 0, id="what looks like one inside a message"),
     ],
 )
-@pytest.mark.parametrize("size", [1, 1_000], ids=["octet by octet", "whole"])
+@every("size", [1, 1_000], ids=["octet by octet", "whole"])
 async def test_a_ping_is_answered(data: bytes, pongs: int, size: int) -> None:
     line = Line()
     await line.say(*(data[n : n + size] for n in range(0, len(data), size)))
@@ -133,7 +134,7 @@ async def test_any_octet_is_a_first_one() -> None:
 # Faults
 
 
-@pytest.mark.parametrize(
+@every(
     ("data", "fault"),
     [
         pytest.param(b"OPTIONS sip:a SIP/2.0\r\n\r\n", MalformedMessage, id="no length"),
@@ -144,8 +145,8 @@ async def test_any_octet_is_a_first_one() -> None:
         pytest.param(b"x" * 9_000, MalformedMessage, id="no end of the headers"),
     ],
 )
-@pytest.mark.parametrize("transport", ["tcp", "tls"])
-@pytest.mark.parametrize("size", [1, 10_000], ids=["octet by octet", "whole"])
+@every("transport", ["tcp", "tls"])
+@every("size", [1, 10_000], ids=["octet by octet", "whole"])
 async def test_a_fault_is_answered_and_is_the_end(
     data: bytes, fault: type[SipError], transport: str, size: int
 ) -> None:

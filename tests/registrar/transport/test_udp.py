@@ -10,6 +10,7 @@ import pytest
 from registrar.model import Flow
 from registrar.transport import local
 from registrar.transport.udp import UdpListener
+from tests.every import every
 from tests.patience import limit
 
 REGISTER = b"REGISTER sip:acme.test SIP/2.0\r\n\r\n"
@@ -203,7 +204,7 @@ async def test_the_kernel_keeps_what_the_loop_has_no_time_for() -> None:
         assert len(site.heard) == 300
 
 
-@pytest.mark.parametrize(
+@every(
     ("host", "ours"),
     [
         pytest.param("127.0.0.1", True, id="loopback"),

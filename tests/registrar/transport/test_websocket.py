@@ -19,6 +19,7 @@ from registrar.sip import MAX_MESSAGE
 from registrar.transport.connection import End, Limits
 from registrar.transport.connections import FAREWELL_SECONDS, Connections
 from registrar.transport.websocket import MAX_FRAGMENTS, MAX_UPGRADE, PINGS_A_SECOND, WebSocketConnection
+from tests.every import every
 
 from .pretend import PROXIES, PROXY, THERE, Room, settled
 
@@ -163,7 +164,7 @@ def octets(data: bytes) -> list[bytes]:
 # The upgrade
 
 
-@pytest.mark.parametrize(
+@every(
     "request_",
     [
         pytest.param(head(), id="as in the RFC"),
@@ -179,7 +180,7 @@ def octets(data: bytes) -> list[bytes]:
         pytest.param(head(Sec_WebSocket_Extensions="permessage-deflate"), id="an extension is offered"),
     ],
 )
-@pytest.mark.parametrize("split", [False, True], ids=["whole", "octet by octet"])
+@every("split", [False, True], ids=["whole", "octet by octet"])
 async def test_it_is_accepted(request_: bytes, split: bool) -> None:
     phone = Softphone()
     answer = await answered(phone, *(octets(request_) if split else [request_]))
@@ -192,7 +193,7 @@ async def test_it_is_accepted(request_: bytes, split: bool) -> None:
     assert phone.connection.ended is None
 
 
-@pytest.mark.parametrize(
+@every(
     ("request_", "status", "headers"),
     [
         pytest.param(head(Sec_WebSocket_Protocol=None), 400, {}, id="no subprotocol"),
@@ -225,8 +226,8 @@ async def test_it_is_accepted(request_: bytes, split: bool) -> None:
         pytest.param(head(Origin="https://a.test\r\nOrigin: https://b.test"), 400, {}, id="two origins"),
     ],
 )
-@pytest.mark.parametrize("transport", ["ws", "wss"])
-@pytest.mark.parametrize("split", [False, True], ids=["whole", "octet by octet"])
+@every("transport", ["ws", "wss"])
+@every("split", [False, True], ids=["whole", "octet by octet"])
 async def test_it_is_refused(
     request_: bytes, status: int, headers: dict[str, str], transport: str, split: bool
 ) -> None:
@@ -250,7 +251,7 @@ async def test_a_window_of_a_browser_is_told_what_this_is() -> None:
     assert "SIP over WebSocket" in answer.body and "certificate" in answer.body
 
 
-@pytest.mark.parametrize(
+@every(
     "data",
     [
         pytest.param(b"REGISTER sip:acme.test SIP/2.0\r\n\r\n", id="SIP"),
@@ -264,7 +265,7 @@ async def test_a_window_of_a_browser_is_told_what_this_is() -> None:
         pytest.param(head(Transfer_Encoding="chunked"), id="a body in pieces"),
     ],
 )
-@pytest.mark.parametrize("split", [False, True], ids=["whole", "in pieces"])
+@every("split", [False, True], ids=["whole", "in pieces"])
 async def test_what_is_no_http_gets_no_answer_and_its_end(data: bytes, split: bool) -> None:
     phone = Softphone()
     for piece in [data[n : n + 7] for n in range(0, min(len(data), 999), 7)] if split else [data]:
@@ -351,7 +352,7 @@ async def test_an_upgrade_has_its_time_however_slowly_it_comes() -> None:
 # Pages and proxies
 
 
-@pytest.mark.parametrize(
+@every(
     ("allowed", "origin", "status"),
     [
         pytest.param((), None, 101, id="any, none"),
@@ -374,7 +375,7 @@ async def test_pages_of_an_origin(allowed: tuple[str, ...], origin: str | None, 
     assert phone.pipe.eof is (status == 403)
 
 
-@pytest.mark.parametrize(
+@every(
     ("peer", "forwarded", "source"),
     [
         pytest.param(THERE, None, THERE, id="nobody between"),
@@ -490,7 +491,7 @@ def with_rsv1(frame: Frame) -> bytes:
 TOO_BIG = [frame.serialize(mask=True) for frame in fragments(2, b"x" * (MAX_MESSAGE + 1))]
 
 
-@pytest.mark.parametrize(
+@every(
     ("data", "code", "end"),
     [
         pytest.param(Frame(Opcode.TEXT, b"\xff").serialize(mask=True), 1007, End.MALFORMED, id="no UTF-8"),
@@ -530,8 +531,8 @@ TOO_BIG = [frame.serialize(mask=True) for frame in fragments(2, b"x" * (MAX_MESS
         ),
     ],
 )
-@pytest.mark.parametrize("transport", ["ws", "wss"])
-@pytest.mark.parametrize("after", ["nothing", "a message", "empty lines"])
+@every("transport", ["ws", "wss"])
+@every("after", ["nothing", "a message", "empty lines"])
 async def test_a_breach_is_the_end(data: bytes, code: int, end: End, transport: str, after: str) -> None:
     """Nothing after it is read (RFC 6455 section 7.1.7), and nothing of it reaches anybody."""
     phone = await Softphone.upgraded(transport=transport)
@@ -663,7 +664,7 @@ async def test_the_server_pings_and_takes_an_answer() -> None:
     assert phone.ended() == {"ping-timeout": 1}
 
 
-@pytest.mark.parametrize(
+@every(
     ("data", "answers"),
     [
         pytest.param(b"\r\n\r\n", [b"\r\n"], id="the ping of RFC 5626"),
@@ -672,7 +673,7 @@ async def test_the_server_pings_and_takes_an_answer() -> None:
         pytest.param(b"\n", [], id="a line end of another kind"),
     ],
 )
-@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+@every("opcode", [Opcode.TEXT, Opcode.BINARY])
 async def test_keep_alives_of_streams_are_understood(
     data: bytes, answers: list[bytes], opcode: Opcode
 ) -> None:

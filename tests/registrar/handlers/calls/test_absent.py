@@ -9,6 +9,7 @@ from registrar.handlers.calls.absent import ASK_SECONDS, GRACE_SECONDS
 from registrar.handlers.calls.speech import nowhere
 from registrar.model import Cause, Phone
 from registrar.rules.tokens import RouteToken
+from tests.every import every
 
 from ..handsets import ANN, BOB, Dialog, Handset, Relay
 from ..world import Sent, World
@@ -67,8 +68,8 @@ def asked(world: World) -> Sent:
     return sent
 
 
-@pytest.mark.parametrize("page_calls", [True, False], ids=["caller", "callee"])
-@pytest.mark.parametrize("status", [481, 404, 410, 604])
+@every("page_calls", [True, False], ids=["caller", "callee"])
+@every("status", [481, 404, 410, 604])
 async def test_a_page_that_was_loaded_anew_and_knows_no_call_has_left_it(
     page_calls: bool, status: int
 ) -> None:

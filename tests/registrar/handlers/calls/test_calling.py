@@ -7,6 +7,7 @@ import pytest
 from registrar.model import Destination, IpMode
 from registrar.rules.identity import escape
 from registrar.sip import parse_name_addr
+from tests.every import every
 
 from ..handsets import ANN, BOB, CAT, RIVAL, SDP, SDP_TYPE, Handset, pair
 from ..world import DOMAIN, World, phone
@@ -82,7 +83,7 @@ async def test_whom_a_word_reaches(user: str) -> None:
     assert world.wire.methods == ["INVITE"]
 
 
-@pytest.mark.parametrize(
+@every(
     ("uri", "status"),
     [
         pytest.param("998", 404, id="nobody"),
@@ -95,7 +96,7 @@ async def test_whom_a_word_reaches(user: str) -> None:
         pytest.param(f"sip:201@{DOMAIN};gr=nonsense", 404, id="a device that is none"),
     ],
 )
-@pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "REFER"])
+@every("method", ["INVITE", "MESSAGE", "REFER"])
 async def test_whom_it_does_not(uri: str, status: int, method: str) -> None:
     world = world_of()
     incoming = await (await Handset(world, ANN).register()).call(uri, method)

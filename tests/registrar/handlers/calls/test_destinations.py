@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.every import every
+
 from ..handsets import ANN, BOB, CAT, RIVAL, Handset, pair, talk
 from ..world import DOMAIN, World
 
@@ -38,7 +40,7 @@ async def test_a_redirection_of_another_request_passes() -> None:
     assert response.headers.all("contact") == [f"<sip:202@{DOMAIN}>;q=0.7", f"<sip:202@{DOMAIN}>;q=0.2"]
 
 
-@pytest.mark.parametrize(
+@every(
     "contact",
     [
         pytest.param("<sip:202@elsewhere.test>", id="a stranger"),
@@ -50,7 +52,7 @@ async def test_a_redirection_of_another_request_passes() -> None:
         pytest.param("", id="nowhere"),
     ],
 )
-@pytest.mark.parametrize("status", [300, 301, 302, 305, 380])
+@every("status", [300, 301, 302, 305, 380])
 async def test_another_becomes_480_with_the_reason(status: int, contact: str) -> None:
     world = world_of()
     _, bob, incoming, sent = await pair(world)

@@ -7,6 +7,7 @@ import pytest
 
 from registrar.model import Flow, IpMode
 from registrar.sip import Request, answer, parse
+from tests.every import every
 
 from ..handsets import ANN, BOB, CAT, Dialog, Handset, pair, talk
 from ..world import DOMAIN, ELSEWHERE, HOME, Incoming, World, read_response, user
@@ -16,7 +17,7 @@ def world_of(**more: object) -> World:
     return World(ANN, BOB, CAT, **more)  # type: ignore[arg-type]  # as World takes them
 
 
-@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "PRACK", "INFO", "NOTIFY", "REFER", "MESSAGE", "FOO"])
+@every("method", ["INVITE", "UPDATE", "PRACK", "INFO", "NOTIFY", "REFER", "MESSAGE", "FOO"])
 async def test_both_sides_reach_each_other_unchallenged(method: str) -> None:
     world = world_of()
     hers, his = await talk(world)
@@ -97,8 +98,8 @@ async def test_a_token_on_another_flow_is_worth_a_challenge(method: str) -> None
     assert len(world.calls) == 1
 
 
-@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "PRACK", "OPTIONS"])
-@pytest.mark.parametrize("transport", ["tcp", "udp", "wss"])
+@every("method", ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "PRACK", "OPTIONS"])
+@every("transport", ["tcp", "udp", "wss"])
 async def test_who_comes_another_way_proves_who_he_is_and_the_dialog_goes_on_there(
     method: str, transport: str
 ) -> None:
@@ -477,9 +478,9 @@ def strict(side: Dialog, *, lr: bool = True) -> None:
     side.routes, side.uri = [f"<{side.uri}>"], ours if lr else ours.removesuffix(";lr")
 
 
-@pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "ACK"])
-@pytest.mark.parametrize("lr", [True, False], ids=["lr", "no lr"])
-@pytest.mark.parametrize("before", [[], ["<sip:192.0.2.10;lr>"]], ids=["alone", "after another route"])
+@every("method", ["BYE", "INVITE", "INFO", "ACK"])
+@every("lr", [True, False], ids=["lr", "no lr"])
+@every("before", [[], ["<sip:192.0.2.10;lr>"]], ids=["alone", "after another route"])
 async def test_what_a_strict_router_did_is_undone(method: str, lr: bool, before: list[str]) -> None:
     world = world_of()
     hers, his = await talk(world)

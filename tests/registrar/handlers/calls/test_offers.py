@@ -4,6 +4,7 @@ import pytest
 
 from registrar.handlers.calls.offers import MAX_KEPT, Offers
 from registrar.sip import answer
+from tests.every import every
 
 from ..handsets import ANN, BOB, CAT, SDP, SDP_TYPE, WEB_SDP, Dialog, Handset, Relay
 from ..world import DOMAIN, Incoming, Sent, World, request
@@ -160,7 +161,7 @@ def noted(offers: Offers, rseq: str = "7", *, is_offer: bool = True) -> None:
     offers.note(invite, response, is_offer=is_offer)
 
 
-@pytest.mark.parametrize(
+@every(
     ("method", "more", "late", "is_answer"),
     [
         pytest.param("PRACK", ["RAck: 7 1 INVITE"], False, True, id="of the response with an offer"),

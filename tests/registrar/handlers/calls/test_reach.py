@@ -7,6 +7,7 @@ import pytest
 from registrar.handlers.calls.reach import PLACE, Way
 from registrar.model import Flow
 from registrar.rules.tokens import Target
+from tests.every import every
 
 from ..world import World, request
 
@@ -19,7 +20,7 @@ def target(like: Target, **changes: object) -> Target:
     return Target(**values)
 
 
-@pytest.mark.parametrize(
+@every(
     ("wanted", "node", "is_there"),
     [
         pytest.param(UDP, "", True, id="UDP, here"),

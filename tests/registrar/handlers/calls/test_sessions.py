@@ -8,6 +8,7 @@ import pytest
 from registrar.handlers.calls import sessions
 from registrar.model import Flow, MediaPolicy
 from registrar.rules.sdp import media_address
+from tests.every import every
 
 from ..handsets import ANN, BOB, SDP, SDP_TYPE, WEB_SDP, Handset, Relay, pair
 from ..world import World
@@ -50,7 +51,7 @@ class Stage:
 # Two desk phones behind routers, or not
 
 
-@pytest.mark.parametrize(
+@every(
     ("ann", "bob", "relayed"),
     [
         pytest.param((HOME, "10.0.0.7"), (OFFICE, "10.0.0.9"), True, id="behind different routers"),
@@ -61,7 +62,7 @@ class Stage:
         pytest.param(("10.0.0.7", "10.0.0.7"), ("10.0.0.9", "10.0.0.9"), False, id="in one private network"),
     ],
 )
-@pytest.mark.parametrize("late", [False, True])
+@every("late", [False, True])
 async def test_two_desk_phones_are_relayed_when_they_do_not_reach_each_other(
     ann: tuple[str, str], bob: tuple[str, str], relayed: bool, late: bool
 ) -> None:

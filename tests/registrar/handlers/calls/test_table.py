@@ -12,6 +12,7 @@ from registrar.model import CallState, Cause, Flow, Process
 from registrar.rules.forward import CSEQ_MARGIN
 from registrar.sip import Request, parse
 from registrar.store.call_codec import encode
+from tests.every import every
 
 from ..handsets import ANN, BOB, CAT, SDP, Dialog, Handset, pair, talk
 from ..world import HOME, World
@@ -79,7 +80,7 @@ async def test_a_call_is_written_down_when_it_rings_and_when_it_is_answered() ->
     assert len(world.calls) == 1 and ann.account == ANN
 
 
-@pytest.mark.parametrize(
+@every(
     ("status", "cause"),
     [
         (486, Cause.BUSY),

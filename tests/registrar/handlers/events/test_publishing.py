@@ -16,6 +16,7 @@ from registrar.handlers.events.publishing import (
 )
 from registrar.model import Destination, Devices, Feature, FeatureKind, Group
 from registrar.rules.publication import MAX_OCTETS
+from tests.every import every
 
 from ..handsets import ANN, BOB, CAT, Handset
 from ..world import DOMAIN, Incoming, People, World
@@ -114,7 +115,7 @@ async def test_how_long_a_publication_lasts(asked: str, granted: str) -> None:
     assert seconds_of(await publish(Handset(world_of(), ME), asked, body=pidf())) == granted
 
 
-@pytest.mark.parametrize(
+@every(
     ("to", "status"),
     [
         pytest.param("201", 403, id="another person"),

@@ -10,6 +10,7 @@ import pytest
 
 from registrar.errors import StoreUnavailable
 from registrar.model import Change, IpMode, Phone, Process
+from tests.every import every
 
 from ..world import DOMAIN, ELSEWHERE, HOME, Device, World, apply, phone, user
 
@@ -26,7 +27,7 @@ async def registered(world: World, **binding: Any) -> None:
         world.location.stored["id-u"] = replace(stands, bindings=made)
 
 
-@pytest.mark.parametrize(
+@every(
     ("now", "reason", "kind"),
     [
         pytest.param(phone(secret_version=2), "revoked", "revoked", id="its credentials were reset"),

@@ -10,6 +10,7 @@ from registrar.errors import StoreUnavailable
 from registrar.handlers.answers import BUSY, Answer
 from registrar.model import Flow, IpMode, Phone
 from registrar.rules.auth import Claim
+from tests.every import every
 from tests.patience import limit
 
 from ..world import DOMAIN, ELSEWHERE, HOME, SERVICE, Device, Incoming, World, phone, user
@@ -219,7 +220,7 @@ async def test_options_to_a_user_of_a_phone_that_is_open_lock_nothing() -> None:
 # Who it is
 
 
-@pytest.mark.parametrize(
+@every(
     ("to", "status"),
     [
         pytest.param(f"sip:200@{DOMAIN}", 200, id="its extension"),
@@ -297,7 +298,7 @@ def softphone(world: World, name: str = "anna", password: str = "secret") -> Dev
     return device
 
 
-@pytest.mark.parametrize(
+@every(
     ("to", "uri", "status"),
     [
         pytest.param(f"sip:anna@{DOMAIN}", f"sip:{DOMAIN}", 200, id="its name"),
