@@ -111,7 +111,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """In the soak a round may take longer than pytest's watch, which would end the whole run."""
-    if os.environ.get("SOAK") == "1":
+    if SOAK:
         faulthandler.cancel_dump_traceback_later()
 
 
