@@ -7,7 +7,7 @@ it itself.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -102,8 +102,8 @@ def load(text: str) -> Ban | None:
     each change, so most texts have been read before.
     """
     try:
-        fields = json.loads(text)
-        known = {name: fields[name] for name in Ban.__slots__ if name in fields}
+        told = json.loads(text)
+        known = {one.name: told[one.name] for one in fields(Ban) if one.name in told}
         ban = Ban(**(known | {"kind": Kind(known["kind"])}))
         network_of(ban)
     except (ValueError, TypeError, KeyError):
