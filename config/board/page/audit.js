@@ -3,6 +3,7 @@
 import { Choice, CustomerChoice } from './filters.js';
 import { html, useState } from './html.js';
 import { addressOf, PHONES, changeQuery } from './route.js';
+import { Steps } from './steps.js';
 import { useLoaded } from './tools.js';
 import { momentOf, timeOf } from './words.js';
 
@@ -82,11 +83,7 @@ function Rows({ board, query }) {
           .map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${value.rows.map((row) => html`<${Row} key=${row._id} ...${{ row }} />`)}</tbody>
       </table></div>
-      <div class="buttons steps">
-        ${steps.length > 0 && html`<button type="button" onClick=${() => setSteps(steps.slice(0, -1))}>Newer</button>`}
-        ${value.next && html`<button type="button" onClick=${() => setSteps([...steps, value.next])}>Older</button>`}
-        <button type="button" onClick=${save}>Save as CSV</button>
-      </div>`}`;
+      <${Steps} ...${{ steps, setSteps, next: value.next, save }} />`}`;
 }
 
 function Row({ row }) {

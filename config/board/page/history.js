@@ -3,6 +3,7 @@
 import { Choice, CustomerChoice } from './filters.js';
 import { html, useEffect, useMemo, useState } from './html.js';
 import { changeQuery } from './route.js';
+import { Steps } from './steps.js';
 import { settled, useLoaded, useNews } from './tools.js';
 import { lengthOf, momentOf, numberOf, RESULTS, timeOf } from './words.js';
 
@@ -61,11 +62,7 @@ function PastCalls({ board, query }) {
           .map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${value.calls.map((call) => html`<${PastCall} key=${call._id} ...${{ call }} />`)}</tbody>
       </table></div>
-      <div class="buttons steps">
-        ${steps.length > 0 && html`<button type="button" onClick=${() => setSteps(steps.slice(0, -1))}>Newer</button>`}
-        ${value.next && html`<button type="button" onClick=${() => setSteps([...steps, value.next])}>Older</button>`}
-        <button type="button" onClick=${save}>Save as CSV</button>
-      </div>`}`;
+      <${Steps} ...${{ steps, setSteps, next: value.next, save }} />`}`;
 }
 
 function PastCall({ call }) {

@@ -5,7 +5,6 @@ parties, and takes it out where it forgets it. What other nodes report counts fo
 calls of a node that is killed give their places back.
 """
 
-from collections import defaultdict
 from typing import Final
 
 from registrar.model import Call, Epoch
@@ -67,11 +66,3 @@ class CallCounts:
         for other in [one for one, (at, _) in self._elsewhere.items() if now - at > BELIEVED_SECONDS]:
             del self._elsewhere[other]
         self._elsewhere[process] = (now, told)
-
-    def recount(self, calls: list[Call]) -> dict[str, int]:
-        """Return what the counts of this process must be if these are all of its calls."""
-        counted: dict[str, int] = defaultdict(int)
-        for call in calls:
-            for name in names_of(call):
-                counted[name] += 1
-        return dict(counted)
