@@ -43,7 +43,7 @@ def every(names: Names, values: Iterable[Any], *, ids: Ids = None) -> Callable[[
             setattr(made, name, getattr(test, name))
         made.__signature__ = whole.replace(parameters=left)
         made.pytestmark = list(getattr(test, "pytestmark", ()))
-        return made  # type: ignore[no-any-return]
+        return made  # type: ignore[no-any-return]  # it has the signature of the test
 
     return decorate
 

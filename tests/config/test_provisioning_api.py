@@ -8,6 +8,7 @@ import pytest
 
 from config import clock
 from config.access import AccessLevel
+from tests.config.auditing import write_notes
 from tests.config.phones import MAC, NAME, URL, act, armed, get, new_phone, on
 from tests.config.world import MODEL, NOBODY, World
 
@@ -181,7 +182,7 @@ async def test_who_reads_secrets_is_in_the_audit_log(world: World) -> None:
             await client.get(f"{path}/provisioning")
         await client.get(f"{path}/configuration")
         await client.get(f"{path}/configuration", params={"secrets": "true"})
-        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        await write_notes(client, world.engine)
         rows = (await client.get("/audit", params={"object": id})).json()["rows"]
     told = [(row["action"], row["after"]) for row in rows if row["action"].startswith("read")]
     assert sorted(told, key=str) == [

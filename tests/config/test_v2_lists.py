@@ -13,6 +13,7 @@ from config.access import AccessLevel
 from config.deps import MAX_STREAMS
 from config.v2 import answers
 from config.v2.asking import wants_array
+from tests.config.auditing import write_notes
 from tests.config.v2 import domain
 from tests.config.world import World
 from tests.every import every
@@ -197,7 +198,7 @@ async def test_a_list_that_is_taken_as_csv_is_in_the_audit_log(world: World, net
             ("/config/v2/sip/domains", "?display[]=domain&format=csv"),
         ):
             assert (await client.get(path + query)).status_code == 200
-        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        await write_notes(client, world.engine)
     told = await world.rows(
         "SELECT named, changes, oid FROM audit_log LEFT JOIN customer ON customer.id = customer_id "
         "WHERE action = 'export' ORDER BY audit_log.id"

@@ -11,6 +11,7 @@ import pytest
 from config.access import AccessLevel
 from config.settings import ice_servers
 from registrar.model import Epoch
+from tests.config.auditing import write_notes
 from tests.config.world import SETTINGS, Json, World
 
 
@@ -76,7 +77,7 @@ async def test_who_gets_credentials_is_in_the_audit_log(
     async with world.client(AccessLevel.OWNER, person="anna") as client:
         for _ in range(2):
             answer = await client.post("/pbx/sipphone/webrtc", json={"instanceId": "i"})
-        await client._transport.app.state.parts.notes.write(world.engine)  # type: ignore[attr-defined]
+        await write_notes(client, world.engine)
         (row,) = (await client.get("/audit", params={"action": "read"})).json()["rows"]
     assert (row["object"], row["employee"], row["after"]) == (
         answer.json()["_id"],
