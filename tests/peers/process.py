@@ -97,6 +97,7 @@ class Process:
         self._name = name
         self._tmp = tmp
         self._child: subprocess.Popen[bytes] | Forked | None = None
+        self._swept = False
         self.out = tmp / f"{name}.out"
         self.err = tmp / f"{name}.err"
 
@@ -116,6 +117,7 @@ class Process:
         if self.running:
             raise PeerFailed(f"{self._name} runs already")
         self._child = STARTER.submit(netns.here(self._spawn)).result()
+        self._swept = False
 
     def _spawn(self) -> subprocess.Popen[bytes] | Forked:
         with self.out.open("ab") as out, self.err.open("ab") as err:
@@ -178,7 +180,10 @@ class Process:
         self._end_workers()
 
     def _end_workers(self) -> None:
-        """Kill what the program forked and left behind in its session."""
+        """Kill what the program left behind in its session, once: its number may be another's later."""
+        if self._swept:
+            return
+        self._swept = True
         workers = procfs.session(self.pid)
         for pid in workers:
             with contextlib.suppress(ProcessLookupError):

@@ -74,6 +74,8 @@ def browser(wss: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bro
 @pytest.fixture
 def softphone(wss: Site, request: pytest.FixtureRequest) -> Softphone:
     """A phone of the test's own, made as a program makes one for a browser."""
+    if not wss.running:  # a test that failed had stopped it
+        wss.start()
     made = wss.api("POST", "/pbx/sipphone/webrtc", {"instanceId": request.node.name, "v2": True})
     assert made.status == 200, made
     account = Account(made.body["username"], made.body["password"], wss.demo()["domain"])
