@@ -108,12 +108,11 @@ class DigestCheck:
                 held = await self._sprayed(who, place)
             if not held:
                 phone = await self._directory.find(credentials.username, credentials.realm)
+                taken, right = await self._check(claim, incoming.request.method, who, place, phone)
+                held = max(taken.account_held_until, taken.source_held_until)
         except StoreUnavailable:
             incoming.reply(BUSY)
             return None
-        if not held:
-            taken, right = await self._check(claim, incoming.request.method, who, place, phone)
-            held = max(taken.account_held_until, taken.source_held_until)
         if held:
             self._shake(who, place)
             if self._ledger.source_held_until(who.source, self._clock()):
@@ -189,13 +188,28 @@ class DigestCheck:
         return self._ledger.sprayed_until(who.mark, now)
 
     async def _hold(self, who: Guesser, place: Place) -> Epoch:
-        """Return until when nothing is checked, before the account is looked up; 0: it may be checked."""
+        """Return until when nothing is checked, before the account is looked up; 0: it may be checked.
+
+        Raise StoreUnavailable as `_held_alone` does.
+        """
         now = self._clock()
         try:
             await self._load(who.source, now)
         except StoreUnavailable:
-            return self._ledger.held_until(who, now, good=self._is_good(who, place, now))
+            return self._held_alone(who, place, now)
         return self._held_until(who, place)
+
+    def _held_alone(self, who: Guesser, place: Place, now: Epoch) -> Epoch:
+        """Return until when the account is held, as far as this process knows; 0: it may be checked.
+
+        Raise StoreUnavailable if its source is held and only Redis knows whether the account is good there:
+        a 403 would be a lie, after which phones stop trying.
+        """
+        held = self._ledger.held_until(who, now, good=True)
+        unknown = not held and not self._is_good(who, place, now)
+        if unknown and self._ledger.source_held_until(who.source, now):
+            raise StoreUnavailable("which accounts are good from a held source is not known")
+        return held
 
     def _held_until(self, who: Guesser, place: Place) -> Epoch:
         """Return until when the account is certainly held; 0: it is not, or the shared budget must decide."""
@@ -213,7 +227,7 @@ class DigestCheck:
     async def _take(self, who: Guesser, place: Place) -> Taken:
         """Count a try of a watched source, and return the answer of the budget.
 
-        A try of any other source is counted when it was wrong.
+        A try of any other source is counted when it was wrong. Raise StoreUnavailable as `_held_alone` does.
         """
         now = self._clock()
         if not self._ledger.is_watched(who.source, now):
@@ -224,7 +238,7 @@ class DigestCheck:
         try:
             return self._counted(who, await self._guesses.take(who))
         except StoreUnavailable:  # decide by what this process knows
-            held = self._ledger.held_until(who, now, good=self._is_good(who, place, now))
+            held = self._held_alone(who, place, now)
             if held:
                 return Taken(account_held_until=held)
             self._ledger.add(who, now)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.peers.endpoint import Endpoint, Phone
 from tests.peers.netns import PATH, Namespace
-from tests.peers.phone import Account, Answer, Caller, UdpPhone
+from tests.peers.phone import Account, Address, Answer, Caller, UdpPhone
 from tests.peers.pipe import UdpPipe
 from tests.wire.conftest import Report
 from tests.wire.crowd import settle
@@ -331,6 +331,51 @@ async def test_many_sources_get_sixty_checked_guesses_a_minute_and_the_owner_non
     report(
         f"{SPRAYERS} sources, {SPRAYERS * EACH} guesses at an account: {checked:.0f} checked in {minutes} min"
     )
+
+
+SLOW_MINUTES: Final = 12
+"""Longer than the ten minutes of the budgets."""
+SLOW_SOURCES: Final = 200
+
+
+@pytest.mark.soak
+async def test_one_guess_a_minute_from_each_source_learns_no_more(
+    one: Site, two: Site, report: Report
+) -> None:
+    """Many sources share what an account allows; one alone cannot tell whether a name exists."""
+    tried, alone = one.new_phone(ip={"mode": "OPEN"}), one.new_phone(ip={"mode": "OPEN"})
+    names = {"known": alone.account.username, "unknown": "x" * len(alone.account.username)}
+    single: dict[str, list[int]] = {what: [] for what in names}
+    sources = [next(SOURCES) for _ in range(SLOW_SOURCES)]
+    lonely = {what: next(SOURCES) for what in names}
+    answers: list[Counter[int]] = []
+    with UdpPhone(tried.account, one.sip, source=next(SOURCES)) as phone:
+        assert phone.register().status == 200
+        begun = time.monotonic()
+        for minute in range(SLOW_MINUTES):
+            answers.append(Counter())
+            for number, source in enumerate(sources):
+                answers[-1][await guess_once((one, two)[number % 2], source, tried.account)] += 1
+            for what, name in names.items():
+                account = Account(name, WRONG, alone.account.domain)
+                single[what].append(await guess_once(one, lonely[what], account))
+            assert phone.register().status == 200, "the owner is not held for what others guess"
+            await asyncio.sleep(max(0.0, begun + 60 * (minute + 1) - time.monotonic()))
+    assert all(set(one) <= {401, 403} for one in answers)
+    assert all(one[401] <= CHECKED_A_MINUTE for one in answers)
+    assert answers[0][401] > 0
+    assert single["known"] == single["unknown"]
+    report(
+        f"{SLOW_SOURCES} sources, one guess a minute each for {SLOW_MINUTES} min: "
+        f"{[one[401] for one in answers]} checked in each minute; one source alone: "
+        f"{single['known'].count(401)} of {SLOW_MINUTES} answered 401, a name that does not exist the same"
+    )
+
+
+async def guess_once(site: Site, source: Address, account: Account) -> int:
+    """One wrong password from a socket of its own: the status."""
+    async with await Endpoint.open(site.sip, source) as endpoint:
+        return await Guesser(endpoint, account.domain).guess(account.username)
 
 
 def test_the_command_prints_the_bans_for_people_and_for_packet_filters(one: Site) -> None:
