@@ -53,7 +53,8 @@ busy: $(VENV)/dev.done $(PAGE) $(BROWSER) peers
 # The large rounds that make test runs in small.
 soak: $(VENV)/dev.done $(PAGE) $(BROWSER) $(CLIENT) peers
 	SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/wire \
-		tests/contract/test_states.py tests/config/provisioning/test_round_trip.py
+		tests/contract/test_states.py tests/config/provisioning/test_round_trip.py \
+		tests/config/test_provisioning_checks.py
 	SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "hypothesis and not wire and not api" \
 		--ignore=tests/config/provisioning/test_round_trip.py tests/config tests/contract tests/fuzz tests/registrar
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.figures import figures
+from tests.large import without_large
 from tests.patience import SOAK
 from tests.peers import forked
 from tests.peers.postgresql import PostgresServer
@@ -168,7 +169,8 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """For `--dist loadgroup --no-loadscope-reorder`: a module is never split, some with servers are one."""
     if not SOAK:
-        items[:] = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
+        small = [item for item in items if not _is_twice(item) and not item.get_closest_marker("soak")]
+        items[:] = without_large(small)
     for item in items:
         _refuse_hidden(item)
     if config.option.markexpr == FAST:

@@ -73,9 +73,10 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgresql(postgres: PostgresServer) -> str:
-    """The name of the same on PostgreSQL."""
+    """The name of the same on PostgreSQL: one database, rewound after each test."""
     name = postgres.create()
     asyncio.run(_migrate(postgres.url(name)))
+    postgres.remember(name)
     return name
 
 
@@ -87,6 +88,6 @@ def migrated_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -
         yield f"sqlite+aiosqlite:///{tmp_path}/phones.db"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    name = server.create(template=request.getfixturevalue("migrated_postgresql"))
+    name = request.getfixturevalue("migrated_postgresql")
     yield server.url(name)
-    server.drop(name)
+    server.rewind(name)
