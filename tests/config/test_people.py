@@ -18,6 +18,7 @@ from registrar.store import keys
 from tests.config.test_calls import answered, new_call, write
 from tests.config.v2 import JOE, domain, made, number, refused, row
 from tests.config.world import NOBODY, Json, World
+from tests.patience import limit
 
 Fields = dict[Any, Any]
 """Of a hash, as redis-py takes them."""
@@ -185,7 +186,7 @@ async def test_a_new_wish_is_an_event_of_the_customer(world: World) -> None:
     async with world.client(AccessLevel.MANAGER) as client:
         await client.patch(path, json={"dnd": True})
         await client.patch(path, json={"dnd": True, "cfb": "201"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(limit(5)):
             while await world.redis.xlen(keys.EVENTS) < 2:
                 await asyncio.sleep(0.01)
     entries = await world.redis.xrange(keys.EVENTS) or []

@@ -19,6 +19,7 @@ from registrar.store.database import connect
 from registrar.store.directory_sql import SqlPhones
 from tests.config.test_live import write_status
 from tests.config.world import NOBODY, World
+from tests.patience import limit
 
 OFFICE, CAFE = "198.51.100.7", "203.0.113.9"
 LOCKED = {"mode": "LOCKED", "address": OFFICE}
@@ -88,7 +89,7 @@ def _read(text: str) -> Any:
 
 
 async def _told(subscriber: Any) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(limit(5)):
         async for message in subscriber.listen():
             if message["type"] == "message":
                 await subscriber.aclose()
@@ -116,13 +117,13 @@ async def test_the_jobs_go_on_until_the_stop_also_after_a_store_was_away(
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(limit(10)):
         while not holds():
             await asyncio.sleep(0.02)
 
 
 async def _until_locked(world: World, id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(limit(10)):
         while (await rule(world, id))["mode"] != "LOCKED":
             await asyncio.sleep(0.02)
 

@@ -15,6 +15,7 @@ from registrar.store import history_sql
 from registrar.store.database import connect
 from registrar.store.history_memory import MemoryHistory
 from registrar.store.history_sql import SqlHistory
+from tests.patience import limit
 from tests.registrar.rules.test_history import CALL, GROUP
 
 ENDED = PastCall(
@@ -146,7 +147,7 @@ async def test_calls_wait_for_a_database_that_is_away(
     async with engine.begin() as connection:
         await connection.execute(text("ALTER TABLE elsewhere RENAME TO call_history"))
     history.add(numbered(9))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(limit(10)):
         while counted(metrics) != {"written": 2}:
             await asyncio.sleep(0.02)
     running.cancel()
