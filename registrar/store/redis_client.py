@@ -1,9 +1,16 @@
 """Client of redis-py for all that is not in the path of a REGISTER: fails quickly and never retries."""
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -12,6 +19,7 @@ from registrar.collectors import Durations
 from .redis_wire import parse_url
 
 TIMEOUT_SECONDS: Final = 1.0
+_R = TypeVar("_R", bound=Redis)
 
 
 def heed_cancellation() -> None:
@@ -26,6 +34,39 @@ def heed_cancellation() -> None:
 
 WAITING: Final = frozenset({"BLOCK", b"BLOCK"})
 """The word of a command that waits for something, as we write it and as redis-py does."""
+
+
+class _Steady(AbstractConnection):
+    """A connection that says in redis-py's words when the server has closed it.
+
+    uvloop raises RuntimeError if a transport is written to after its end. redis-py expects OSError: without
+    this the error would pass all code that expects a fault of the store, and end the process.
+    """
+
+    async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+        try:
+            await super()._send_packed_command(command)
+        except RuntimeError as error:
+            raise ConnectionResetError(str(error)) from error
+
+
+class _Tcp(_Steady, Connection):
+    pass
+
+
+class _Tls(_Steady, SSLConnection):
+    pass
+
+
+class _Unix(_Steady, UnixDomainSocketConnection):
+    pass
+
+
+STEADY: Final[Mapping[type[AbstractConnection], type[AbstractConnection]]] = {
+    Connection: _Tcp,
+    SSLConnection: _Tls,
+    UnixDomainSocketConnection: _Unix,
+}
 
 
 class MeasuredRedis(Redis):
@@ -50,7 +91,7 @@ def connect(url: str, *, errors: str = "strict") -> Redis:
 
     Raises ConfigurationError for an invalid URL.
     """
-    return Redis.from_url(url, **_options(url, errors))
+    return _steady(Redis.from_url(url, **_options(url, errors)))
 
 
 def connect_measured(url: str) -> MeasuredRedis:
@@ -58,6 +99,13 @@ def connect_measured(url: str) -> MeasuredRedis:
     # redis-py says that it is a Redis, and makes one of the class that is asked
     client: MeasuredRedis = MeasuredRedis.from_url(url, **_options(url, "strict"))  # type: ignore[assignment]
     client.took = Durations()
+    return _steady(client)
+
+
+def _steady(client: _R) -> _R:
+    """Let the client make connections that report their end; it has made none yet."""
+    pool = client.connection_pool
+    pool.connection_class = STEADY[pool.connection_class]
     return client
 
 

@@ -1,6 +1,10 @@
 """registrar/store/redis_client.py: the client of the API measures its commands, and not its waiting."""
 
+import asyncio
+from typing import Any
+
 import pytest
+import uvloop
 from redis.exceptions import ConnectionError as NoConnection
 
 from registrar.errors import ConfigurationError
@@ -34,3 +38,35 @@ def test_a_wrong_url_is_refused_before_it_is_used() -> None:
     for made in (connect, connect_measured):
         with pytest.raises(ConfigurationError):
             made("http://localhost")
+
+
+def test_a_connection_that_the_server_closed_is_a_fault_of_the_store() -> None:
+    """With uvloop a late write is a RuntimeError, which would end the process: a node died of it."""
+
+    async def write_after_the_end() -> None:
+        closed = asyncio.Event()
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await closed.wait()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client = connect(f"redis://127.0.0.1:{port}/0")
+        pool: Any = client.connection_pool
+        connection = pool.make_connection()
+        connection.lib_name = connection.lib_version = connection.driver_info = None  # no greeting
+        await connection.connect()
+        closed.set()
+        transport = connection._writer.transport
+        transport.abort()
+        await asyncio.sleep(0.05)
+        with pytest.raises(RuntimeError, match="closed"):
+            transport.writelines([b"PING"])
+        with pytest.raises(NoConnection):
+            await connection.send_command("PING")
+        server.close()
+        await client.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(write_after_the_end())
