@@ -1,5 +1,6 @@
 """The servers that many tests share, and the figures that a run prints in its end."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,14 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from tests.figures import FIGURE
+from tests.patience import SOAK
 from tests.peers.baresip import Baresip
 from tests.peers.ports import free_port, has_ipv6
 from tests.peers.postgresql import PostgresServer
 from tests.peers.process import STARTED
 from tests.peers.redis import RedisServer
 from tests.peers.registrar import TRANSPORTS
-from tests.wire import waits
+from tests.wire import template, waits
 from tests.wire.callers import Callers
 from tests.wire.cluster import Cluster, Tenant
 from tests.wire.need import need
@@ -54,6 +56,14 @@ def pytest_runtest_makereport(
         for program in dict.fromkeys(STARTED):
             report.sections.append((f"{program.err}", program.last_lines(LAST_LINES)))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def template_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the processes of a run share one template of a data directory; the soak starts without."""
+    if not SOAK:
+        base = tmp_path_factory.getbasetemp()
+        template.home = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture

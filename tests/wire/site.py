@@ -19,6 +19,7 @@ from tests.peers import procfs
 from tests.peers.phone import Account
 from tests.peers.process import PeerFailed
 from tests.peers.registrar import RegistrarServer
+from tests.wire import template
 
 CLI_SECONDS: Final = limit(30.0)
 PUBLISHED_SECONDS: Final = 5.0
@@ -43,7 +44,11 @@ class Customer:
 
 
 class Site(RegistrarServer):
-    """A server whose tenant may be known already: then no command is run to ask for it."""
+    """A server whose tenant may be known already: then no command is run to ask for it.
+
+    It starts on a copy of `tests.wire.template` where that is the same. `fresh` says that the program itself
+    shall make the data directory.
+    """
 
     metrics_token: str | None = ""
     """Loopback needs none; None is that of the demo tenant."""
@@ -55,12 +60,28 @@ class Site(RegistrarServer):
         tenant: dict[str, Any] | None = None,
         arguments: tuple[str, ...] = ("serve",),
         transports: Collection[str] = (),
+        fresh: bool = False,
         **settings: str,
     ) -> None:
         super().__init__(tmp, arguments=arguments, transports=transports, **settings)
         self._demo = tenant or {}
+        self._arguments = arguments
+        self._fresh = fresh
 
     # The process
+
+    def start(self) -> None:
+        """Start, and return when it says that it is ready."""
+        self._furnish()
+        super().start()
+
+    def _furnish(self) -> None:
+        """Copy the template, unless there is a data directory or it would be another one."""
+        if self._fresh or not template.fits(self.settings, self._arguments):
+            return
+        tenant = template.copy(Path(self.settings["data_dir"]))
+        if template.tells_tenant(self.settings):
+            self._demo = self._demo or tenant | {"api": f"http://{self.settings['http']}"}
 
     @property
     def out(self) -> str:
@@ -85,6 +106,7 @@ class Site(RegistrarServer):
     @contextmanager
     def begun(self) -> Iterator[Self]:
         """Run for the length of the block, which begins when HTTP answers: it need not be ready."""
+        self._furnish()
         self._process.start()
         try:
             self._process.wait_ready(lambda: self.health("live") == 200)

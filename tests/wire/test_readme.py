@@ -76,7 +76,7 @@ def site(network: Namespace, folder: Path) -> Iterator[Site]:
         "rtpengine": "127.0.0.1:2223",
         "data_dir": str(folder / ".registrar"),
     }
-    made = Site(folder, arguments=("serve", "--demo"), tenant=None, transports=(), **settings)
+    made = Site(folder, arguments=("serve", "--demo"), tenant=None, transports=(), fresh=True, **settings)
     made.http = ("127.0.0.1", 8080)
     with Process("rtpengine", argv, folder), made as site:
         within(SECONDS, lambda: "page   " in site.out, "the accounts are printed")

@@ -46,7 +46,8 @@ class ConfinedSite(Site):
         state = tmp / "state"
         state.mkdir()
         https = f"127.0.0.1:{free_port()}"
-        super().__init__(tmp, transports=("tcp", "tls", "ws", "wss"), https=https, data_dir=str(state))
+        transports = ("tcp", "tls", "ws", "wss")
+        super().__init__(tmp, transports=transports, fresh=True, https=https, data_dir=str(state))
         environment = {**self.environment, "PYTHONPATH": str(ROOT)}
         argv = confined(UNIT, state, str(COMMAND), "serve")
         self._process = Process("registrar", argv, self._folder, environment=environment)
