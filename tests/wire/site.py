@@ -46,9 +46,11 @@ class Customer:
 class Site(RegistrarServer):
     """A server whose tenant may be known already: then no command is run to ask for it.
 
-    It starts on a copy of `tests.wire.template` where that is the same. `fresh` says that the program itself
-    shall make the data directory.
+    It starts on a copy of `tests.wire.template` where that is the same.
     """
+
+    fresh = False
+    """Whether the program itself shall make the data directory."""
 
     metrics_token: str | None = ""
     """Loopback needs none; None is that of the demo tenant."""
@@ -60,13 +62,11 @@ class Site(RegistrarServer):
         tenant: dict[str, Any] | None = None,
         arguments: tuple[str, ...] = ("serve",),
         transports: Collection[str] = (),
-        fresh: bool = False,
         **settings: str,
     ) -> None:
         super().__init__(tmp, arguments=arguments, transports=transports, **settings)
         self._demo = tenant or {}
         self._arguments = arguments
-        self._fresh = fresh
 
     # The process
 
@@ -77,7 +77,7 @@ class Site(RegistrarServer):
 
     def _furnish(self) -> None:
         """Copy the template, unless there is a data directory or it would be another one."""
-        if self._fresh or not template.fits(self.settings, self._arguments):
+        if self.fresh or not template.fits(self.settings, self._arguments):
             return
         tenant = template.copy(Path(self.settings["data_dir"]))
         if template.tells_tenant(self.settings):
@@ -256,6 +256,12 @@ class Site(RegistrarServer):
         """Run one statement on the database file."""
         with closing(sqlite3.connect(self.database, timeout=5)) as connection, connection:
             return connection.execute(statement, values).fetchall()
+
+
+class FreshSite(Site):
+    """A server that makes its data directory itself, as at a first start."""
+
+    fresh = True
 
 
 def within(seconds: float, holds: Callable[[], object], what: str) -> float:

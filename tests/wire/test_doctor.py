@@ -14,7 +14,7 @@ from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
 from tests.peers.rtpengine import Rtpengine
 from tests.wire.need import need
-from tests.wire.site import Site
+from tests.wire.site import FreshSite, Site
 
 pytestmark = pytest.mark.wire
 
@@ -90,7 +90,7 @@ def test_a_file_of_settings_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 
 def test_the_key_of_another_database_is_told(tmp_path: Path) -> None:
-    with Site(tmp_path, fresh=True):
+    with FreshSite(tmp_path):
         pass
     assert examined(tmp_path, "database")[1] == ("ok", "the secret key is the one it was made with")
     assert examined(tmp_path, "database", secret_key=SECRET)[1] == (

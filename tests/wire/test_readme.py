@@ -22,7 +22,7 @@ from tests.peers.netns import Namespace
 from tests.peers.process import CLEAN_ENVIRONMENT, Process
 from tests.peers.registrar import COMMAND
 from tests.wire.need import need, need_browser, need_namespace
-from tests.wire.site import Site, within
+from tests.wire.site import FreshSite, Site, within
 
 pytestmark = pytest.mark.wire
 
@@ -76,7 +76,7 @@ def site(network: Namespace, folder: Path) -> Iterator[Site]:
         "rtpengine": "127.0.0.1:2223",
         "data_dir": str(folder / ".registrar"),
     }
-    made = Site(folder, arguments=("serve", "--demo"), tenant=None, transports=(), fresh=True, **settings)
+    made = FreshSite(folder, arguments=("serve", "--demo"), tenant=None, transports=(), **settings)
     made.http = ("127.0.0.1", 8080)
     with Process("rtpengine", argv, folder), made as site:
         within(SECONDS, lambda: "page   " in site.out, "the accounts are printed")

@@ -22,7 +22,7 @@ from tests.peers.redis import RedisServer
 from tests.peers.registrar import DOMAIN
 from tests.wire.conftest import Report
 from tests.wire.need import need
-from tests.wire.site import Handset, Site, within
+from tests.wire.site import FreshSite, Handset, Site, within
 
 pytestmark = pytest.mark.wire
 
@@ -39,7 +39,7 @@ NAME: Final = "the-one-name"
 @pytest.fixture
 def demo_site(tmp_path: Path) -> Iterator[Site]:
     """`registrar serve --demo` on an empty data directory."""
-    with Site(tmp_path, arguments=("serve", "--demo"), fresh=True) as site:
+    with FreshSite(tmp_path, arguments=("serve", "--demo")) as site:
         yield site
 
 
@@ -77,14 +77,14 @@ def _demo_text(printed: str) -> tuple[Account, tuple[str, int], str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_to_the_process_alone_ends_it_too(number: signal.Signals, tmp_path: Path) -> None:
-    with Site(tmp_path, fresh=True) as site:
+    with FreshSite(tmp_path) as site:
         family = site.family
         assert site.stop(number) == 0
         within(GONE_SECONDS, lambda: not any(map(procfs.alive, family)), "all processes are gone")
 
 
 def test_kill_9_leaves_no_process_behind(tmp_path: Path, report: Report) -> None:
-    with Site(tmp_path, fresh=True) as site:
+    with FreshSite(tmp_path) as site:
         family = site.family
         assert site.valkeys
         site.kill9()
@@ -194,7 +194,7 @@ def test_without_redis_the_status_is_unknown(tmp_path: Path) -> None:
 
 
 def test_serve_prints_the_first_steps(tmp_path: Path) -> None:
-    with Site(tmp_path, fresh=True) as site:
+    with FreshSite(tmp_path) as site:
         within(COMMAND_SECONDS, lambda: "registrar doctor" in site.out, "the first steps are printed")
         told = site.out
         assert f"API          http://{site.http[0]}:{site.http[1]}   documentation: " in told

@@ -42,12 +42,14 @@ def test_its_exposure_is_small() -> None:
 class ConfinedSite(Site):
     """A server under what the unit forbids; only its data directory can be written."""
 
+    fresh = True
+
     def __init__(self, tmp: Path) -> None:
         state = tmp / "state"
         state.mkdir()
         https = f"127.0.0.1:{free_port()}"
         transports = ("tcp", "tls", "ws", "wss")
-        super().__init__(tmp, transports=transports, fresh=True, https=https, data_dir=str(state))
+        super().__init__(tmp, transports=transports, https=https, data_dir=str(state))
         environment = {**self.environment, "PYTHONPATH": str(ROOT)}
         argv = confined(UNIT, state, str(COMMAND), "serve")
         self._process = Process("registrar", argv, self._folder, environment=environment)
