@@ -97,6 +97,8 @@ class SipSettings:
     """Prefix of the names of our sessions at the relay; it outlives the secret key."""
     geoip_database: Path
     trusted_proxies: Sequence[IpNetwork]
+    proxy_protocol: tuple[str, ...]
+    """The transports at which trusted proxies send a PROXY header: tcp, tls, ws, wss."""
     limits: bool
     """Whether sources of messages have limits, and whether some are banned by themselves."""
     exempt: tuple[IpNetwork, ...]
@@ -187,6 +189,7 @@ class SipSide:
             origins=settings.ws_origins,
             proxies=settings.trusted_proxies,
             tls=tls,
+            announced=settings.proxy_protocol,
             node=self._process.node,
             node_tls=self._node_tls(),
         )

@@ -73,12 +73,14 @@ class Listeners:
         origins: tuple[str, ...],
         proxies: Sequence[IpNetwork],
         tls: ServerTls | None,
+        announced: Collection[str] = (),
         node: str = "",
         node_tls: NodeTls | None = None,
     ) -> None:
         """Prepare the listeners; those of TLS and WSS are not opened without `tls`.
 
-        `node` is our name, and with `node_tls` other nodes are connected over TLS.
+        `announced` are the transports at which `proxies` send a PROXY header. `node` is our name, and with
+        `node_tls` other nodes are connected over TLS.
         """
         self._addresses = addresses
         self._connections = connections
@@ -86,6 +88,7 @@ class Listeners:
         self._metrics = metrics
         self._origins = origins
         self._proxies = proxies
+        self._announced = announced
         self._tls = tls
         self._udp: list[UdpListener] = []
         self._acceptors: list[Acceptor] = []
@@ -224,8 +227,11 @@ class Listeners:
         tls: ssl.SSLContext | None,
         setting: str = "",
     ) -> None:
+        announcing = self._proxies if transport in self._announced and not setting else ()
         for host, port in addresses:
-            acceptor = Acceptor(self._connections, transport, make, tls, of_nodes=bool(setting))
+            acceptor = Acceptor(
+                self._connections, transport, make, tls, of_nodes=bool(setting), announcing=announcing
+            )
             self._acceptors.append(acceptor)
             try:
                 acceptor.open(host, port)
