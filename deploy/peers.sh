@@ -2,7 +2,7 @@
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
 #   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, linphone-cli, chromium, openssl, rtpengine, coturn, iproute2,
-#                            nftables, fail2ban, systemd, faketime, haproxy, and of prometheus its promtool alone
+#                            nftables, fail2ban, systemd, faketime, haproxy, kamailio, and of prometheus its promtool alone
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -82,7 +82,7 @@ take_promtool() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core linphone-cli chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd faketime haproxy prometheus" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core linphone-cli chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd faketime haproxy kamailio prometheus" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

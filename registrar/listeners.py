@@ -4,7 +4,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from registrar.driver import Driver
@@ -14,6 +14,7 @@ from registrar.handlers.registration.pings import Pings
 from registrar.metrics import Metrics
 from registrar.model import Binding, Flow, IpNetwork
 from registrar.rules.access import folded
+from registrar.rules.edges import hop_of
 from registrar.rules.tokens import Target
 from registrar.store.nodes import OVER_TLS, Nodes
 from registrar.transport import local
@@ -158,7 +159,11 @@ class Listeners:
         if not self._udp:
             return None
         listener = self._udp[target.flow] if target.flow < len(self._udp) else self._udp[0]
-        return listener.flow_to(target.ip, target.port)
+        if not target.path:
+            return listener.flow_to(target.ip, target.port)
+        ip, port = hop_of(target.path)
+        flow = listener.flow_to(ip, port)
+        return replace(flow, remote_ip=target.ip, remote_port=target.port, hop_ip=ip, hop_port=port)
 
     def node_flow(self, address: str) -> Flow | None:
         """See Ways."""

@@ -201,6 +201,7 @@ class Settings(BaseSettings):
     geoip_database: Path | None = None
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     proxy_protocol: Names = ()
+    edges: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     limits: Annotated[LimitPolicy, NoDecode] = LimitPolicy()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
@@ -372,7 +373,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{number!r} is not a number of 2 to 8 digits")
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "edges", mode="before")
     @classmethod
     def _read_networks(cls, value: object) -> object:
         parts = _split(value)

@@ -291,6 +291,7 @@ def _sip_settings(installation: Installation, media_sessions: str) -> SipSetting
         proxy_protocol=tuple(
             name.removeprefix("sip_") for name in settings.proxy_protocol if name.startswith("sip_")
         ),
+        edges=settings.edges,
         limits=settings.limits.is_on,
         exempt=settings.limits.exempt,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,

@@ -55,6 +55,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
             id="networks",
         ),
         pytest.param("TRUSTED_PROXIES", "", "trusted_proxies", (), id="no networks"),
+        pytest.param("EDGES", "10.0.0.2/32", "edges", (ip_network("10.0.0.2/32"),), id="edge proxies"),
         pytest.param(
             "WEBHOOK_PRIVATE",
             "10.1.0.0/16",

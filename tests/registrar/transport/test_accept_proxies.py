@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 
-from registrar.transport.accept import Acceptor
 from registrar.transport.connection import End, Limits
 from tests.peers.proxy_headers import binary, checked, head, line, tlv
 
@@ -130,7 +129,3 @@ async def test_the_end_of_the_listener_ends_those_that_wait_for_a_header() -> No
             here.acceptor.close()
             assert await says(peer) == b""
             await here.has_places(0)
-
-
-def test_by_default_no_header_is_read() -> None:
-    assert Acceptor.__init__.__kwdefaults__["announcing"] == ()
