@@ -58,6 +58,9 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # same signature as in uvicorn
         """Begin: the connection is established, and its TLS handshake is done."""
         super().connection_made(transport)
+        ends = self._place.ends
+        if ends is not None:
+            self.client, self.server = (ends.remote_ip, ends.remote_port), (ends.local_ip, ends.local_port)
         self._place.stands = True
         self._place.on_end(transport.abort)
 

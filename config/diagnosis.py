@@ -360,7 +360,15 @@ def _too_many_contacts(case: Case) -> str:
 def _edge_proxy(case: Case) -> str:
     return (
         f"a REGISTER from {case.live.last_rejected_ip} was refused because it came through a proxy that "
-        "wants to stay between (Path), which is not supported. Let the phone register here without that proxy"
+        "wants to stay between (Path), and is no edge proxy of this service. Let the phone register without "
+        "it, or name it in REGISTRAR_EDGES"
+    )
+
+
+def _bad_path(case: Case) -> str:
+    return (
+        f"a REGISTER from {case.live.last_rejected_ip} was refused because the edge proxy before it "
+        "added no Path, or one that leads nowhere. The Warning of the answer says what is wrong with it"
     )
 
 
@@ -407,6 +415,7 @@ REFUSALS: Final[Mapping[str, Sentence]] = {
     "no-extension": _no_extension,
     "banned": _banned,
     "edge-proxy": _edge_proxy,
+    "bad-path": _bad_path,
     "too-many-contacts": _too_many_contacts,
     "not-secure": _not_secure,
     "weak-digest": _weak_digest,

@@ -16,6 +16,7 @@ from typing import Final
 
 from registrar.model import IpNetwork, Mono
 from registrar.rules.proxies import one_source
+from registrar.rules.proxy_header import Ends
 
 PLACE: Final = "place"
 """The key of a connection's place in the state of its requests."""
@@ -47,7 +48,18 @@ class HttpLimits:
 class Place:
     """The place of one connection."""
 
-    __slots__ = ("_end", "_table", "known", "proxied", "since", "source", "stands", "trial_ends", "waits")
+    __slots__ = (
+        "_end",
+        "_table",
+        "ends",
+        "known",
+        "proxied",
+        "since",
+        "source",
+        "stands",
+        "trial_ends",
+        "waits",
+    )
 
     def __init__(self, table: "Places", source: str, now: Mono, *, proxied: bool) -> None:
         self._table = table
@@ -55,6 +67,8 @@ class Place:
         self.source = source
         """The source that it counts under; empty while a proxy's connection carries no request."""
         self.proxied = proxied
+        self.ends: Ends | None = None
+        """The ends of the connection that its PROXY header names."""
         self.known = False
         """Whether a good token came over the connection."""
         self.stands = False
@@ -73,6 +87,14 @@ class Place:
     def end(self) -> None:
         """Close the connection."""
         self._end()
+
+    def announced(self, ends: Ends) -> None:
+        """Count under the address of a PROXY header from now on."""
+        table, self.ends = self._table, ends
+        self.proxied = table.is_trusted(ends.remote_ip)
+        if self in table.taken and not self.proxied:
+            self.source = one_source(ends.remote_ip)
+            table.join(self)
 
     def release(self) -> None:
         """Return the place to the table after its connection was closed."""

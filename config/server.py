@@ -18,8 +18,11 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from registrar.announced import ends_of
 from registrar.errors import ConfigurationError
+from registrar.model import IpNetwork
 from registrar.rules.access import folded
+from registrar.rules.proxies import is_trusted
 
 from .connection import Connection
 from .places import Place, Places
@@ -44,6 +47,7 @@ PASSING: Final = frozenset(
     }
 )  # fmt: skip
 """Errors after which accept(2) says to continue: the connection is gone or already broken."""
+LATE: Final = "its PROXY header does not come"
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 GRACE_SECONDS: Final = 2
 LOOK_SECONDS: Final = 0.25
@@ -81,8 +85,13 @@ class Acceptor:
         places: Places,
         make: Callable[[Place], asyncio.Protocol],
         tls: ssl.SSLContext | None,
+        announcing: Sequence[IpNetwork] = (),
     ) -> None:
-        """`make` returns the protocol for a connection that has a place."""
+        """`make` returns the protocol for a connection that has a place.
+
+        Each connection from `announcing` begins with a PROXY header.
+        """
+        self._announcing = tuple(announcing)
         self._listener = listener
         self._places = places
         self._make = make
@@ -136,14 +145,29 @@ class Acceptor:
             return
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.get_running_loop().create_task(self._begin(accepted, place))
+        task = asyncio.get_running_loop().create_task(self._begin(accepted, place, ip))
         place.on_end(task.cancel)
         self._tasks.add(task)
         task.add_done_callback(partial(self._begun, accepted, place))
 
-    async def _begin(self, accepted: socket.socket, place: Place) -> None:
+    async def _is_announced(self, accepted: socket.socket, place: Place, ip: str) -> bool:
+        """Take the address from the PROXY header of a proxy. Return False if there is none to read."""
+        try:
+            async with asyncio.timeout(self._places.limits.handshake_seconds):
+                ends = await ends_of(accepted)
+        except (ValueError, TimeoutError) as error:
+            self._tell(f"a connection of the proxy {ip} is closed: {str(error) or LATE}")
+            return False
+        if ends is not None:
+            place.announced(ends)
+        return True
+
+    async def _begin(self, accepted: socket.socket, place: Place, ip: str) -> None:
         loop = asyncio.get_running_loop()
         try:
+            is_proxy = self._announcing and is_trusted(ip, self._announcing)
+            if is_proxy and not await self._is_announced(accepted, place, ip):
+                return
             if self._tls is None:
                 await loop.connect_accepted_socket(lambda: self._make(place), accepted)
                 return
@@ -185,11 +209,14 @@ class HttpServer:
         places: Places,
         tls: ssl.SSLContext | None = None,
         setting: str = "",
+        announcing: Sequence[IpNetwork] = (),
     ) -> None:
         """With `tls`, all addresses use HTTPS. Servers of one process share `places`.
 
-        `setting` is the setting with the addresses, without its prefix; HTTP or HTTPS if it is empty.
+        `setting` is the setting with the addresses, without its prefix; HTTP or HTTPS if it is empty. Each
+        connection from `announcing` begins with a PROXY header.
         """
+        self._announcing = announcing
         self._setting = setting or ("HTTP" if tls is None else "HTTPS")
         self._listeners = listeners
         self._tls = tls
@@ -214,7 +241,10 @@ class HttpServer:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set. Raise ConfigurationError for an address that cannot be bound."""
         sockets = [listening(self._setting, host, port) for host, port in self._listeners]
-        acceptors = [Acceptor(opened, self._places, self._connection, self._tls) for opened in sockets]
+        acceptors = [
+            Acceptor(opened, self._places, self._connection, self._tls, self._announcing)
+            for opened in sockets
+        ]
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._server.serve(sockets=[]))  # our acceptors hand it connections
             watching = tasks.create_task(self._watch())

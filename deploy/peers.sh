@@ -2,7 +2,7 @@
 # Installs the servers and phones that the tests talk to, from the distribution, where they are missing.
 #
 #   deploy/peers.sh test     sipp, redis-server, postgresql, baresip, linphone-cli, chromium, openssl, rtpengine, coturn, iproute2,
-#                            nftables, fail2ban, systemd, faketime, and of prometheus its promtool alone
+#                            nftables, fail2ban, systemd, faketime, haproxy, kamailio, and of prometheus its promtool alone
 #   deploy/peers.sh bench    sipp, redis-server, postgresql, kamailio with its Redis modules
 #
 # Only root can install. Anybody else is told what is missing and the line that installs it; the suites that
@@ -35,6 +35,7 @@ is_there() {
         fail2ban) command -v fail2ban-regex ;;
         systemd) command -v systemd-analyze ;;
         faketime) command -v faketime ;;
+        haproxy) command -v haproxy ;;
         prometheus) command -v promtool ;;
         kamailio) command -v kamailio ;;
         kamailio-redis-modules) is_file /usr/lib*/kamailio/modules/db_redis.so /usr/lib/*/kamailio/modules/db_redis.so ;;
@@ -81,7 +82,7 @@ take_promtool() {
 }
 
 case ${1-} in
-    test) wanted="sip-tester redis-server postgresql baresip-core linphone-cli chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd faketime prometheus" ;;
+    test) wanted="sip-tester redis-server postgresql baresip-core linphone-cli chromium openssl rtpengine-daemon coturn iproute2 nftables fail2ban systemd faketime haproxy kamailio prometheus" ;;
     bench) wanted="sip-tester redis-server postgresql kamailio kamailio-redis-modules" ;;
     *)
         echo "usage: deploy/peers.sh test|bench" >&2

@@ -97,6 +97,10 @@ class SipSettings:
     """Prefix of the names of our sessions at the relay; it outlives the secret key."""
     geoip_database: Path
     trusted_proxies: Sequence[IpNetwork]
+    proxy_protocol: tuple[str, ...]
+    """The transports at which trusted proxies send a PROXY header: tcp, tls, ws, wss."""
+    edges: tuple[IpNetwork, ...]
+    """Networks of edge proxies."""
     limits: bool
     """Whether sources of messages have limits, and whether some are banned by themselves."""
     exempt: tuple[IpNetwork, ...]
@@ -187,6 +191,7 @@ class SipSide:
             origins=settings.ws_origins,
             proxies=settings.trusted_proxies,
             tls=tls,
+            announced=settings.proxy_protocol,
             node=self._process.node,
             node_tls=self._node_tls(),
         )
@@ -207,7 +212,7 @@ class SipSide:
         self._jobs = Jobs(
             self._location, self._directory, self._countries, self._connections, self._nodes, metrics
         )
-        spared = (*settings.exempt, *settings.trusted_proxies)
+        spared = (*settings.exempt, *settings.trusted_proxies, *settings.edges)
         self._inflow = Inflow(exempt=spared, is_node=self._nodes.is_place) if settings.limits else None
         self._limiter: Limiter
         self._driver: Driver
@@ -242,6 +247,7 @@ class SipSide:
                 self._settings.public_host,
                 limiter,
                 self._settings.quotas.transactions,
+                self._settings.edges,
             )
             limiter.serve_with(driver.receive, driver.turn_away)
             handlers = self._handlers = build(self._outside(driver), self._options())
@@ -320,7 +326,8 @@ class SipSide:
             subscriptions=settings.subscriptions,
             quotas=settings.quotas,
             automatic_bans=settings.limits,
-            exempt=(*settings.exempt, *settings.trusted_proxies),
+            exempt=(*settings.exempt, *settings.trusted_proxies, *settings.edges),
+            edges=settings.edges,
             ping_key=os.urandom(KEY_BYTES),
         )
 
@@ -358,7 +365,7 @@ class SipSide:
             media=self._telephony.media,
             access=Access(
                 self._countries.country,
-                proxies=settings.trusted_proxies,
+                proxies=(*settings.trusted_proxies, *settings.edges),
                 ipv6_prefix=settings.lock_ipv6_prefix,
                 cluster=settings.pbx_cluster,
                 banned=self._is_phone_banned,

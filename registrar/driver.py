@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Final, Protocol
@@ -14,14 +14,16 @@ from registrar.errors import MessageTooLarge, SipError
 from registrar.handlers.answers import CROWDED, Answer
 from registrar.handlers.checks import Silence, StatelessChecks, Verdict
 from registrar.handlers.dispatch import Dispatch
+from registrar.handlers.limits import BANNED
 from registrar.handlers.method import UNKNOWN
 from registrar.handlers.methods import ENDING
 from registrar.handlers.network import ClientTransactionUser, ServerRequest, ServerTransactionUser
 from registrar.handlers.registration.pings import PREFIX
 from registrar.logs import redacted
 from registrar.metrics import Metrics, method_label
-from registrar.model import Called, CallResult, Epoch, Flow, Mono, Phone
+from registrar.model import Called, CallResult, Epoch, Flow, IpNetwork, Mono, Phone
 from registrar.rules.amplification import FACTOR, Amplification
+from registrar.rules.edges import behind, recorded
 from registrar.rules.quotas import NEAR, TRANSACTIONS, Quota
 from registrar.sip import MAX_MESSAGE, Request, Response, answer, check, parse, warning
 from registrar.store.wall_clock import wall_clock
@@ -82,6 +84,9 @@ class Limits(Protocol):
     def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
         """Return whether a message may be read now. If not, it needs no further care."""
 
+    def is_banned(self, ip: str) -> bool:
+        """Return whether an address is banned."""
+
 
 class Driver:
     """The one part that joins clocks, bytes and rules."""
@@ -97,6 +102,7 @@ class Driver:
         public_host: str = "",
         limits: Limits | None = None,
         transactions: int = TRANSACTIONS,
+        edges: Sequence[IpNetwork] = (),
     ) -> None:
         """Create the driver; `tag_key` makes the To-tags of stateless answers (section 8.2.7).
 
@@ -105,8 +111,10 @@ class Driver:
         `finished` is called for every request of a phone, with the status of the answer, its time, the
         seconds that it took, and the reason of a refusal. `public_host` is our name in Warning headers; if it
         is empty, the local address of the flow is used. `limits` decide which messages are read; None: all
-        are. `transactions` are the most that a customer may have. Call `serve_with` before the first message.
+        are. `transactions` are the most that a customer may have. `edges` are the edge proxies. Call
+        `serve_with` before the first message.
         """
+        self._edges = tuple(edges)
         self._limits = limits
         self._most = transactions
         self.crowded: Callable[[str, int, int], None] = lambda _customer, _count, _most: None
@@ -261,6 +269,11 @@ class Driver:
             if fault is not None:
                 raise fault
             check(message)
+            if self._edges and flow.transport == "udp":
+                flow = behind(message, flow, self._edges)
+                if flow.hop_ip and self._limits is not None and self._limits.is_banned(flow.remote_ip):
+                    self._metrics.limited(BANNED)
+                    return
             key = server_key(message)
             known = self._layer.absorb(message, flow, mono(), key)
         except SipError as error:
@@ -272,7 +285,7 @@ class Driver:
         self._serve(message, flow, key)
 
     def _serve(self, request: Request, flow: Flow, key: Key) -> None:
-        request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
+        request.via = request.via.stamped(flow.hop_ip or flow.remote_ip, flow.hop_port or flow.remote_port)
         if self.draining and request.method not in ENDING:
             self._reply(request, flow, Answer(503, headers=(("Retry-After", "2"),)))
             return
@@ -449,6 +462,8 @@ class Driver:
             return
         self._metrics.answered(method_label(request.method), str(given.status))
         headers = (*given.headers, self._warning(flow, given)) if given.why else given.headers
+        if flow.hop_ip and given.status < 300:
+            headers = (*headers, *recorded(request, flow))
         response = answer(request, given.status, given.reason, headers, to_tag=self._tag(request))
         self._perform(self._layer.respond(key, response, mono()))
 
@@ -492,7 +507,9 @@ class Driver:
             self.drop("ack" if request.method == "ACK" else "malformed", flow, error, request)
             return
         with contextlib.suppress(SipError):  # else the Via goes back unchanged, to the source of the request
-            request.via = request.via.stamped(flow.remote_ip, flow.remote_port)
+            request.via = request.via.stamped(
+                flow.hop_ip or flow.remote_ip, flow.hop_port or flow.remote_port
+            )
         self._reply(request, flow, Answer(error.status, why=str(error)))
 
     def drop(self, reason: str, flow: Flow, why: str | SipError, request: Request | None = None) -> None:
@@ -721,6 +738,9 @@ class AnsweredRequest:
 
 
 def _is_same_way(ours: Flow, theirs: Flow) -> bool:
+    if ours.hop_ip:  # a CANCEL is made by the edge, and does not say whose it is
+        place = (theirs.hop_ip, theirs.hop_port) if theirs.hop_ip else (theirs.remote_ip, theirs.remote_port)
+        return (ours.transport, ours.hop_ip, ours.hop_port) == (theirs.transport, *place)
     return (ours.transport, ours.id, ours.remote_ip, ours.remote_port) == (
         theirs.transport,
         theirs.id,

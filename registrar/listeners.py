@@ -4,7 +4,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from registrar.driver import Driver
@@ -14,6 +14,7 @@ from registrar.handlers.registration.pings import Pings
 from registrar.metrics import Metrics
 from registrar.model import Binding, Flow, IpNetwork
 from registrar.rules.access import folded
+from registrar.rules.edges import hop_of
 from registrar.rules.tokens import Target
 from registrar.store.nodes import OVER_TLS, Nodes
 from registrar.transport import local
@@ -73,12 +74,14 @@ class Listeners:
         origins: tuple[str, ...],
         proxies: Sequence[IpNetwork],
         tls: ServerTls | None,
+        announced: Collection[str] = (),
         node: str = "",
         node_tls: NodeTls | None = None,
     ) -> None:
         """Prepare the listeners; those of TLS and WSS are not opened without `tls`.
 
-        `node` is our name, and with `node_tls` other nodes are connected over TLS.
+        `announced` are the transports at which `proxies` send a PROXY header. `node` is our name, and with
+        `node_tls` other nodes are connected over TLS.
         """
         self._addresses = addresses
         self._connections = connections
@@ -86,6 +89,7 @@ class Listeners:
         self._metrics = metrics
         self._origins = origins
         self._proxies = proxies
+        self._announced = announced
         self._tls = tls
         self._udp: list[UdpListener] = []
         self._acceptors: list[Acceptor] = []
@@ -155,7 +159,11 @@ class Listeners:
         if not self._udp:
             return None
         listener = self._udp[target.flow] if target.flow < len(self._udp) else self._udp[0]
-        return listener.flow_to(target.ip, target.port)
+        if not target.path:
+            return listener.flow_to(target.ip, target.port)
+        ip, port = hop_of(target.path)
+        flow = listener.flow_to(ip, port)
+        return replace(flow, remote_ip=target.ip, remote_port=target.port, hop_ip=ip, hop_port=port)
 
     def node_flow(self, address: str) -> Flow | None:
         """See Ways."""
@@ -224,8 +232,11 @@ class Listeners:
         tls: ssl.SSLContext | None,
         setting: str = "",
     ) -> None:
+        announcing = self._proxies if transport in self._announced and not setting else ()
         for host, port in addresses:
-            acceptor = Acceptor(self._connections, transport, make, tls, of_nodes=bool(setting))
+            acceptor = Acceptor(
+                self._connections, transport, make, tls, of_nodes=bool(setting), announcing=announcing
+            )
             self._acceptors.append(acceptor)
             try:
                 acceptor.open(host, port)

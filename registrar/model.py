@@ -54,6 +54,9 @@ class Flow:
     remote_port: int
     id: int = 0
     """Number of the socket or connection in this process."""
+    hop_ip: str = ""
+    """The edge proxy through which the peer is reached, over UDP; empty: the peer itself."""
+    hop_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ class Binding:
     silent_since: int = 0
     """Epoch seconds since when its phone, over UDP, answers no pings; 0: it does, as far as is known.
     A silent phone stays bound until the binding expires. It is called, but it is not online."""
+    path: str = ""
+    """The Path of edge proxies that leads to the phone (RFC 3327), as one text; empty: there is none."""
 
     @property
     def connected(self) -> bool:

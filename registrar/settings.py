@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -37,6 +37,8 @@ _PHONE_URL: Final = re.compile(
 )
 _TIMEZONE: Final = re.compile(r"[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+){0,2}")
 _SHORT_NUMBER: Final = re.compile(r"[0-9]{2,8}")
+STREAMS: Final = "sip_tcp sip_tls sip_ws sip_wss http https prov_http prov_https prov_https_legacy".split()
+"""The listeners at which a proxy may send a PROXY header; the others are for this installation itself."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 REDIRECT_SERVICES: Final = ("snom", "sraps", "yealink", "ymcs", "gaps", "gigaset")
 FILE_SUFFIX: Final = "_FILE"
@@ -198,6 +200,8 @@ class Settings(BaseSettings):
     tls_legacy: bool = True
     geoip_database: Path | None = None
     trusted_proxies: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
+    proxy_protocol: Names = ()
+    edges: Annotated[tuple[IpNetwork, ...], NoDecode] = ()
     limits: Annotated[LimitPolicy, NoDecode] = LimitPolicy()
     lock_ipv6_prefix: int = Field(64, ge=1, le=128)
     digest: Literal["md5", "sha-256", "both"] = "md5"
@@ -343,6 +347,24 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is not on, off or a list of {', '.join(Family)}")
         return value
 
+    @field_validator("proxy_protocol", mode="before")
+    @classmethod
+    def _read_streams(cls, value: object) -> object:
+        """Return the names of listeners: `on` is all of them, `off` is none."""
+        if value == "on":
+            return tuple(STREAMS)
+        return () if value == "off" else _split(value)
+
+    @field_validator("proxy_protocol")
+    @classmethod
+    def _check_streams(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in value:
+            if name not in STREAMS:
+                raise ValueError(f"{name!r} is not on, off or a list of {', '.join(STREAMS)}")
+        if value and info.data.get("trusted_proxies") == ():
+            raise ValueError("needs REGISTRAR_TRUSTED_PROXIES: a header of anyone else is not believed")
+        return value
+
     @field_validator("emergency_numbers")
     @classmethod
     def _check_emergency_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -351,7 +373,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{number!r} is not a number of 2 to 8 digits")
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "edges", mode="before")
     @classmethod
     def _read_networks(cls, value: object) -> object:
         parts = _split(value)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,7 @@ from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.listeners import Addresses
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
+from registrar.model import IpNetwork
 from registrar.rules.quotas import Quotas
 from registrar.settings import Settings
 from registrar.store import redis_client, wall_clock
@@ -183,17 +184,23 @@ def _monitoring_servers(
 def _http_servers(
     settings: Settings, pages: FastAPI, places: Places, tls: ServerTls | None
 ) -> list[HttpServer]:
-    servers = [HttpServer(settings.http, pages, places)]
+    announcing = _announcing(settings)
+    servers = [HttpServer(settings.http, pages, places, announcing=announcing("http"))]
     if settings.https and tls is not None:
-        servers.append(HttpServer(settings.https, pages, places, tls.context))
+        servers.append(HttpServer(settings.https, pages, places, tls.context, announcing=announcing("https")))
     return servers
+
+
+def _announcing(settings: Settings) -> Callable[[str], Sequence[IpNetwork]]:
+    """Return a function: from where do connections at a listener begin with a PROXY header?"""
+    return lambda listener: settings.trusted_proxies if listener in settings.proxy_protocol else ()
 
 
 def _phone_servers(
     installation: Installation, parts: Parts, stores: Stores, metrics: Metrics, tls: ServerTls | None
 ) -> list[HttpServer]:
     """Return the servers of files for phones. Phones have places of their own, apart from the API."""
-    settings = installation.settings
+    settings, announcing = installation.settings, _announcing(installation.settings)
     if not parts.settings.provisioning.is_on:
         return []
     places = Places(clock.mono_now, HttpLimits(total=_share(settings)), settings.trusted_proxies)
@@ -216,13 +223,19 @@ def _phone_servers(
 
     modern = pages(served)
     if settings.prov_http:
-        servers.append(HttpServer(settings.prov_http, modern, places, setting="PROV_HTTP"))
+        servers.append(
+            HttpServer(
+                settings.prov_http, modern, places, setting="PROV_HTTP", announcing=announcing("prov_http")
+            )
+        )
     if settings.prov_https and tls is not None:
-        servers.append(HttpServer(settings.prov_https, modern, places, tls.context, "PROV_HTTPS"))
+        https = announcing("prov_https")
+        servers.append(HttpServer(settings.prov_https, modern, places, tls.context, "PROV_HTTPS", https))
     if settings.prov_https_legacy and tls is not None:
         log.warning(LEGACY)
         old = pages(served.for_old_phones())
-        servers.append(HttpServer(settings.prov_https_legacy, old, places, tls.legacy, "PROV_HTTPS_LEGACY"))
+        of_old, name = announcing("prov_https_legacy"), "PROV_HTTPS_LEGACY"
+        servers.append(HttpServer(settings.prov_https_legacy, old, places, tls.legacy, name, of_old))
     return servers
 
 
@@ -275,6 +288,10 @@ def _sip_settings(installation: Installation, media_sessions: str) -> SipSetting
         media_sessions=media_sessions,
         geoip_database=installation.country_file,
         trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=tuple(
+            name.removeprefix("sip_") for name in settings.proxy_protocol if name.startswith("sip_")
+        ),
+        edges=settings.edges,
         limits=settings.limits.is_on,
         exempt=settings.limits.exempt,
         lock_ipv6_prefix=settings.lock_ipv6_prefix,

@@ -149,6 +149,8 @@ class Options:
     automatic_bans: bool = True
     exempt: tuple[IpNetwork, ...] = ()
     """Networks that are never banned by themselves."""
+    edges: tuple[IpNetwork, ...] = ()
+    """The edge proxies, whose Path is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,9 @@ def build(outside: Outside, options: Options) -> Handlers:
         recheck=lambda phone: changes.note(Change(phones=(phone,))),
         bound=bound,
     )
-    registrar = Registrar(location, metrics, process, outside.hosts.is_service, flows.is_dead, bound)
+    registrar = Registrar(
+        location, metrics, process, outside.hosts.is_service, flows.is_dead, bound, options.edges
+    )
     bridge = Bridge(outside.media, options.media_policy, options.media_prefix)
     reach = Reach(
         ways.open_flow,

@@ -77,7 +77,7 @@ IN_DIALOG: Final = Method("", inside=True, challenge=407, tags=Tags.OF_PROXIES)
 REQUEST_IN_DIALOG: Final = replace(IN_DIALOG, needs_number=True, may_lock=True)
 """One that could also stand outside a dialog."""
 TABLE: Final = (
-    Row(Method("REGISTER", challenge=401, is_for_server=True, supports=("outbound",)), binds=_bind),
+    Row(Method("REGISTER", challenge=401, is_for_server=True, supports=("outbound", "path")), binds=_bind),
     Row(Method("OPTIONS", uri=RequestUri.THE_SERVER, is_for_server=True)),
     Row(Method("OPTIONS", uri=RequestUri.A_USER, challenge=401), _look),
     Row(
@@ -119,7 +119,7 @@ _SERVED: Final = tuple(dict.fromkeys(row.method.name for row in TABLE if row.met
 ENDING: Final = frozenset(row.method.name for row in TABLE if row.method.ends)
 """Methods that end something: they are served even while the service stops."""
 SUPPORTED: Final = tuple(dict.fromkeys(tag for row in TABLE for tag in row.method.supports))
-"""Option tags that may be required of this service; Path is refused until edge proxies are supported."""
+"""Option tags that may be required of this service."""
 ALLOW: Final = ("Allow", ", ".join(_SERVED))
 CAPABILITIES: Final = Answer(
     200,

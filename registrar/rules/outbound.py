@@ -5,11 +5,15 @@ from typing import Final
 from registrar.sip import Request, split
 
 OUTBOUND: Final = "outbound"
+PATH: Final = "path"
 
 
-def supports_outbound(request: Request) -> bool:
-    """Return whether the phone supports RFC 5626; if it does not, its `reg-id` has no meaning."""
-    return any(OUTBOUND in map(str.strip, row.lower().split(",")) for row in request.headers.all("supported"))
+def supports(request: Request, tag: str) -> bool:
+    """Return whether a request names an option tag in Supported.
+
+    Without `outbound` there, a `reg-id` has no meaning.
+    """
+    return any(tag in map(str.strip, row.lower().split(",")) for row in request.headers.all("supported"))
 
 
 def came_by_proxy(request: Request) -> bool:

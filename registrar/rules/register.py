@@ -8,11 +8,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil, floor
 from typing import Final
 
-from registrar.model import Binding, Epoch, Event, EventKind, Reason, Snapshot
+from registrar.model import Binding, Epoch, Event, EventKind, IpNetwork, Reason, Snapshot
 from registrar.sip import NameAddr, Request, Uri, equivalent, param, parse_uri, quote, unescape, unquote
 
 from .access import TOLD
-from .outbound import came_by_proxy, supports_outbound
+from .edges import keeps_flows, path_of
+from .outbound import OUTBOUND, came_by_proxy, supports
 
 MIN_EXPIRES: Final = 60
 DEFAULT_EXPIRES: Final = 3_600
@@ -77,6 +78,8 @@ class Registration:
     wildcard: bool
     call_id: str
     cseq: int
+    path: str = ""
+    """The Path of edge proxies that it came by (RFC 3327)."""
 
     @property
     def binds(self) -> bool:
@@ -107,29 +110,54 @@ def nothing_is_dead(_binding: Binding) -> bool:
     return False
 
 
-def read(request: Request) -> Registration | Rejected:
-    """Return the requested changes, or a Rejected if they are invalid for any current bindings."""
+def read(
+    request: Request, edges: Sequence[IpNetwork] = (), *, by_edge: bool = False
+) -> Registration | Rejected:
+    """Return the requested changes, or a Rejected if they are invalid for any current bindings.
+
+    `by_edge`: it came from one of `edges`, the edge proxies, whose Path is believed.
+    """
     number, _ = request.cseq
     header = request.headers.get("expires")
     if request.wildcard:
         if not (header is not None and _DIGITS.fullmatch(header) and int(header) == 0):
             return _bad_contact("Contact * Needs Expires 0", "Contact: * needs the header Expires: 0")
         return Registration((), True, request.call_id, number)
-    if "path" in request.headers:
-        return Rejected(403, "Path Not Supported", why=TOLD["edge-proxy"], label="edge-proxy")
+    path = ""
+    if by_edge or "path" in request.headers:
+        found = _path(request, edges, by_edge=by_edge)
+        if isinstance(found, Rejected):
+            return found
+        path = found
     if request.crowded:
         return _too_many(request.contact_count, MAX_CONTACTS)
     contacts = []
-    outbound = supports_outbound(request)
+    outbound = supports(request, OUTBOUND)
     for address in request.contacts:
         asked = _asked(address, header, outbound=outbound)
         if isinstance(asked, Rejected):
             return asked
         contacts.append(asked)
-    if outbound and came_by_proxy(request) and any(contact.reg_id for contact in contacts):
+    if outbound and _lacks_flow(path, request) and any(contact.reg_id for contact in contacts):
         why = "the first proxy of this REGISTER does not support outbound (RFC 5626)"
         return Rejected(439, "First Hop Lacks Outbound Support", why=why)
-    return Registration(_last_of_each(contacts), False, request.call_id, number)
+    return Registration(_last_of_each(contacts), False, request.call_id, number, path)
+
+
+def _lacks_flow(path: str, request: Request) -> bool:
+    """Return whether the proxy next to the phone, if there is one, keeps no flow to it."""
+    return not keeps_flows(path) if path else came_by_proxy(request)
+
+
+def _path(request: Request, edges: Sequence[IpNetwork], *, by_edge: bool) -> str | Rejected:
+    """Return the Path to store, or a Rejected if it is not believed, is missing, or leads nowhere."""
+    if not by_edge:
+        return Rejected(403, "Path Not Supported", why=TOLD["edge-proxy"], label="edge-proxy")
+    try:
+        path = path_of(request, edges)
+    except ValueError as error:
+        return Rejected(400, "Bad Path", why=str(error), label="bad-path")
+    return path or Rejected(403, "Path Missing", why=TOLD["bad-path"], label="bad-path")
 
 
 def register(
@@ -371,6 +399,7 @@ def _bind(
         refreshed_at=int(now),
         secret_version=origin.secret_version,
         flow=origin.flow,
+        path=asked.path,
     )
 
 

@@ -163,8 +163,11 @@ def unfolded_contact(folded: str, registered: str) -> str:
 
 
 def way_of(target: Target) -> str:
-    """Return the flow of a target without binding, as words of a token; empty if it has a binding."""
-    if target.registered:
+    """Return the flow of a target without binding, as words of a token.
+
+    Return an empty text if it has a binding, or is behind an edge: then only the call knows its way.
+    """
+    if target.registered or target.path:  # a Path is too long for a token
         return ""
     words = (target.transport, target.flow, target.ip, target.port, target.generation, target.node)
     return " ".join(map(str, words))

@@ -81,6 +81,8 @@ class Target:
     """`+sip.instance`: identifies the phone after its flow is gone."""
     registered: str = ""
     """The Contact of its binding; empty if there is no known binding, then `contact` is used."""
+    path: str = ""
+    """The Path of edge proxies to it (rules.edges); empty: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +324,7 @@ def target_of(phone: str, binding: Binding) -> Target:
         binding.public_port,
         binding.instance,
         binding.contact,
+        binding.path,
     )
 
 

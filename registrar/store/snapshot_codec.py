@@ -1,7 +1,7 @@
 """Format of a phone's bindings, nonces and refusals in Redis: JSON arrays in the order of the fields.
 
 b   [[contact, expiresAt, callId, cseq, q, instance, regId, userAgent, localIp, publicIp, publicPort,
-      transport, node, generation, registeredAt, refreshedAt, secretVersion, flow, silentSince], ...]
+      transport, node, generation, registeredAt, refreshedAt, secretVersion, flow, silentSince, path], ...]
 n   [[issued at (microseconds), mark, highest nonce count], ...]
 r   [[ip, reason, since, count], ...]
 """

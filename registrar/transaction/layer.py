@@ -333,4 +333,5 @@ def _is_from_peer(asked: Flow, flow: Flow) -> bool:
     """
     if asked.transport != "udp":
         return flow.transport == asked.transport and flow.id == asked.id
-    return (flow.transport, flow.remote_ip, flow.remote_port) == ("udp", asked.remote_ip, asked.remote_port)
+    ip, port = (asked.hop_ip, asked.hop_port) if asked.hop_ip else (asked.remote_ip, asked.remote_port)
+    return (flow.transport, flow.remote_ip, flow.remote_port) == ("udp", ip, port)

@@ -5,14 +5,16 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from registrar.model import Flow, Mono
+from registrar.announced import ends_of
+from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.access import folded
+from registrar.rules.proxies import is_trusted
 
-from .connection import Connection
+from .connection import Connection, End
 from .connections import Connections
 
 BACKLOG: Final = 4_096
@@ -27,7 +29,7 @@ SHUTDOWN_SECONDS: Final = 1.0
 EXHAUSTED_SECONDS: Final = 1.0
 """How long no connection is accepted when the process has no more file descriptors."""
 TOLD_SECONDS: Final = 60.0
-"""Least time between two log lines about that."""
+"""Least time between two log lines about that, and about proxies that send no PROXY header."""
 KEEP_ALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
@@ -52,6 +54,7 @@ PASSING: Final = frozenset(
 )  # fmt: skip
 """Errors of accept(2) after which it says to go on: no connection waits any more, or its own error is
 reported."""
+LATE: Final = "its PROXY header does not come"
 FAILED: Final = (OSError, ssl.SSLError, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -68,12 +71,17 @@ class Acceptor:
         tls: ssl.SSLContext | None,
         *,
         of_nodes: bool = False,
+        announcing: Sequence[IpNetwork] = (),
     ) -> None:
         """Create a closed acceptor.
 
         `transport` is tcp, tls, ws or wss; `make` returns the protocol of a connection. `of_nodes`: only
-        other nodes of this service come here.
+        other nodes of this service come here. `announcing`: each connection from there begins with a PROXY
+        header.
         """
+        self._announcing = tuple(announcing)
+        self._reading: set[asyncio.Task[None]] = set()
+        """Those that wait for a PROXY header."""
         self._of_nodes = of_nodes
         self._table = table
         self._transport = transport
@@ -120,9 +128,9 @@ class Acceptor:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        if self._tls is not None:  # without TLS they are nearly open, and a cancel would leave them
-            for task in self._tasks:
-                task.cancel()
+        # Without TLS the others are nearly open, and a cancel would leave them.
+        for task in self._tasks if self._tls is not None else self._reading:
+            task.cancel()
 
     def _resume(self) -> None:
         self._waits = None
@@ -150,11 +158,14 @@ class Acceptor:
 
     def _give_up(self, error: OSError) -> None:
         """Accept no connection for `EXHAUSTED_SECONDS`: new ones wait in the kernel's queue."""
+        self._tell(f"no connection can be accepted for a second: {error.strerror}")
+        self._pause(EXHAUSTED_SECONDS)
+
+    def _tell(self, text: str) -> None:
         now = self._table.now()
         if now - self._told >= TOLD_SECONDS:
             self._told = now
-            log.warning("no connection can be accepted for a second: %s", error.strerror)
-        self._pause(EXHAUSTED_SECONDS)
+            log.warning("%s", text)
 
     def _take(self, accepted: socket.socket, peer: tuple[str, int]) -> None:
         ip = folded(peer[0])
@@ -167,20 +178,25 @@ class Acceptor:
         connection = self._make(flow)
         task = asyncio.get_running_loop().create_task(self._begin(accepted, connection))
         self._tasks.add(task)
+        if self._announcing and is_trusted(ip, self._announcing):
+            self._reading.add(task)
         task.add_done_callback(partial(self._begun, accepted, connection))
 
     def _begun(self, accepted: socket.socket, connection: Connection, task: asyncio.Task[None]) -> None:
         """Release a connection that was not opened, also if its task was cancelled before its first step."""
         self._tasks.discard(task)
+        self._reading.discard(task)
         if not connection.stood:
             accepted.close()
-            self._table.release(connection.source)
+            self._table.release(connection.source, connection.ended or End.HANDSHAKE)
 
     async def _begin(self, accepted: socket.socket, connection: Connection) -> None:
         """Open the connection, after the handshake if there is TLS. A failure affects no other connection."""
         loop = asyncio.get_running_loop()
         seconds = self._table.limits.first_seconds
         try:
+            if self._reading and not await self._is_announced(accepted, connection):
+                return
             if self._tls is None:
                 await loop.connect_accepted_socket(lambda: connection, accepted)
                 return
@@ -198,6 +214,21 @@ class Acceptor:
             self._table.secured(self._transport, (transport.get_extra_info("cipher") or ("none",))[0])
         except FAILED as error:
             log.debug("no connection with %s: %s", connection.source, error)
+
+    async def _is_announced(self, accepted: socket.socket, connection: Connection) -> bool:
+        """Take the address from the PROXY header of a proxy. Return False if the connection may not open."""
+        task = asyncio.current_task()
+        if task is None or task not in self._reading:
+            return True
+        try:
+            async with asyncio.timeout(self._table.limits.first_seconds):
+                ends = await ends_of(accepted)
+        except (ValueError, TimeoutError) as error:
+            connection.ended = End.PROXY
+            self._tell(f"a connection of the proxy {connection.source} is closed: {str(error) or LATE}")
+            return False
+        self._reading.discard(task)
+        return ends is None or self._table.announced(connection, ends)
 
     async def _turn(self) -> None:
         """Wait for the permit to begin a handshake.

@@ -48,6 +48,8 @@ class End(StrEnum):
     REFUSED = "refused"
     """Too many connections from one address, or in total."""
     BANNED = "banned"
+    PROXY = "proxy"
+    """A trusted proxy sent no PROXY header, or one that cannot be read."""
     SHUTDOWN = "shutdown"
 
 

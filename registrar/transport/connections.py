@@ -14,7 +14,8 @@ The life of a connection:
   was never opened (its `stood` says so), else by `lost`. It counts in total, and for its source: first among
   the unauthenticated, from the first correct digest on among the others.
 - A trusted proxy opens many connections from one address, so its address has no limit of its own. As soon
-  as the proxy names the peer (`forwarded_for`), the connection counts for the address of that peer.
+  as the proxy names the peer (`announced` before the connection is open, `forwarded_for` later), the
+  connection counts for the address of that peer.
 - `ended` is the first reason for the end, and later reasons do not replace it. From then on no SIP message
   is sent over the connection, and `is_open` returns False. Its queue may still leave, until
   `FAREWELL_SECONDS` after `closing`.
@@ -31,6 +32,7 @@ the same delay, and a pong must come sooner than the next ping.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from itertools import count
 from typing import Final
@@ -38,6 +40,7 @@ from typing import Final
 from registrar.metrics import Metrics
 from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.proxies import one_source
+from registrar.rules.proxy_header import Ends
 
 from .connection import Connection, End, Limits
 from .read_queue import ReadQueue
@@ -135,12 +138,29 @@ class Connections:
         self._sources[source] = waiting + 1
         return True
 
-    def release(self, ip: str) -> None:
+    def announced(self, connection: Connection, ends: Ends) -> bool:
+        """Count a connection that is not open yet where its PROXY header says. Return False to refuse it."""
+        flow, ip = connection.flow, ends.remote_ip
+        connection.flow = replace(
+            flow,
+            remote_ip=ip,
+            remote_port=ends.remote_port,
+            local_ip=ends.local_ip,
+            local_port=ends.local_port,
+        )
+        waiting = self._move(connection, ip)
+        if self._is_banned is not None and self._is_banned(ip):
+            connection.ended = End.BANNED
+        elif waiting > self.limits.unauthenticated_per_source and not self._is_proxy(ip):
+            connection.ended = End.REFUSED
+        return connection.ended is None
+
+    def release(self, ip: str, end: End = End.HANDSHAKE) -> None:
         """Give back the place of a connection from `ip` that was admitted but not opened."""
         self._admitted -= 1
         self.gone += 1
         self._leave(self._sources, one_source(ip))
-        self._metrics.closed(End.HANDSHAKE)
+        self._metrics.closed(end)
 
     def secured(self, transport: str, suite: str) -> None:
         """Note the suite of a TLS handshake: some are allowed only until no phone needs them."""
@@ -163,10 +183,7 @@ class Connections:
         """See Table."""
         if address == connection.source:
             return
-        self._leave(self._sources, one_source(connection.source))
-        connection.source, source = address, one_source(address)
-        waiting = self._sources[source] = self._sources.get(source, 0) + 1
-        if waiting > self.limits.unauthenticated_per_source:
+        if self._move(connection, address) > self.limits.unauthenticated_per_source:
             connection.close(End.REFUSED)
 
     def pingable(self, connection: Connection) -> None:
@@ -307,6 +324,13 @@ class Connections:
             self._pings.move_to_end(connection)
             self._awaiting_pong[connection] = Mono(now + self.limits.pong_seconds)
             connection.ping()
+
+    def _move(self, connection: Connection, ip: str) -> int:
+        """Count an unauthenticated connection for another address, and return how many that has."""
+        self._leave(self._sources, one_source(connection.source))
+        connection.source, source = ip, one_source(ip)
+        waiting = self._sources[source] = self._sources.get(source, 0) + 1
+        return waiting
 
     def _is_proxy(self, ip: str) -> bool:
         if not self._proxies:

@@ -76,10 +76,12 @@ class UdpListener(asyncio.DatagramProtocol):
         """Send one datagram to the peer of the flow."""
         if self._transport is None or self._transport.is_closing():
             return
-        host = flow.remote_ip
+        host, port = flow.remote_ip, flow.remote_port
+        if flow.hop_ip:
+            host, port = flow.hop_ip, flow.hop_port
         if self._host == "::" and ":" not in host:
             host = f"::ffff:{host}"
-        self._transport.sendto(data, (host, flow.remote_port))
+        self._transport.sendto(data, (host, port))
 
     def flow_to(self, ip: str, port: int) -> Flow:
         """Return the flow between this socket and a peer, the same as for its incoming datagrams."""

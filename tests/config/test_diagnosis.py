@@ -481,6 +481,7 @@ def test_every_word_of_a_refusal_has_its_sentence_and_what_the_phone_is_told() -
         ("foreign-uri", "names another host than this registrar. Set its SIP server or domain"),
         ("no-extension", "because it has no extension. Give it one"),
         ("edge-proxy", "through a proxy that wants to stay between (Path)"),
+        ("bad-path", "added no Path, or one that leads nowhere"),
         ("too-many-contacts", "more contacts than one phone may have"),
         ("bad-contact", "because its Contact cannot be used"),
         ("cseq-out-of-order", "its CSeq is not higher"),

@@ -19,7 +19,7 @@ from registrar.sip import Request, Response, answer, parse, unquote
 from registrar.transaction import Key, Layer
 from tests.patience import limit
 from tests.registrar.handlers.handsets import ANN, BOB, Handset
-from tests.registrar.handlers.world import DOMAIN, Device, Sent, World
+from tests.registrar.handlers.world import DOMAIN, EDGES, Device, Sent, World
 
 UDP = Flow("udp", "192.0.2.10", 5060, "198.51.100.7", 5060)
 
@@ -143,6 +143,9 @@ class Closed:
 
     def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
         return False
+
+    def is_banned(self, ip: str) -> bool:
+        return True
 
 
 async def test_another_node_has_no_limit() -> None:
@@ -577,6 +580,76 @@ async def test_a_cancel_from_elsewhere_is_of_nothing(other: str) -> None:
         assert on.world.wire.sent == []
         await calls.bob.reply(sent, 486)
         assert on.statuses == [481, 486]
+
+
+EDGE = Flow("udp", "192.0.2.10", 5060, "192.0.2.201", 5060)
+
+
+def by_edge(asked: Request, flow: Flow) -> bytes:
+    """A request as an edge passes it on, with its own Via before that of the phone."""
+    via = str(asked.via.stamped(flow.remote_ip, flow.remote_port))
+    asked.headers.replace("via", f"SIP/2.0/UDP 192.0.2.201;branch=z9hG4bKedge{asked.cseq[0]}, {via}")
+    return bytes(asked)
+
+
+async def test_a_request_by_an_edge_is_from_the_phone_and_is_answered_by_the_edge() -> None:
+    async with stage(ANN) as on:
+        on.driver._edges = EDGES
+        ann = Handset(on.world, ANN)
+        invite = by_edge(ann.request("INVITE", f"sip:201@{DOMAIN}"), ann.flow)
+        on.driver.receive(invite, EDGE)
+        ((response, flow),) = on.sent
+        assert response.status == 407
+        assert (flow.remote_ip, flow.remote_port) == (ann.flow.remote_ip, ann.flow.remote_port)
+        assert (flow.hop_ip, flow.hop_port) == ("192.0.2.201", 5060)
+        on.driver.receive(invite.replace(b"received=", b"received=x"), EDGE)
+        assert on.statuses == [407, 400]
+        assert on.sent[-1][1] == EDGE
+
+
+async def test_a_banned_phone_behind_an_edge_gets_no_answer() -> None:
+    class Banning:
+        def lets_in(self, data: bytes, flow: Flow, fault: SipError | None) -> bool:
+            return True
+
+        def is_banned(self, ip: str) -> bool:
+            return ip != "192.0.2.201"
+
+    async with stage(ANN) as on:
+        on.driver._edges, on.driver._limits = EDGES, Banning()
+        ann = Handset(on.world, ANN)
+        on.driver.receive(by_edge(ann.request("INVITE", f"sip:201@{DOMAIN}"), ann.flow), EDGE)
+        assert on.statuses == []
+        on.driver.receive(bytes(ann.request("INVITE", f"sip:201@{DOMAIN}")), EDGE)
+        assert on.statuses == [407], "the edge itself is not banned"
+
+
+async def test_a_cancel_of_an_edge_has_no_via_of_the_phone() -> None:
+    """RFC 3261 section 9.1: it is made hop by hop."""
+    async with stage(ANN, BOB) as on:
+        on.driver._edges = EDGES
+        calls = Calls(on)
+        await calls.bob.register()
+        ann = calls.ann
+        on.driver.receive(by_edge(ann.request("INVITE", f"sip:201@{DOMAIN}"), ann.flow), EDGE)
+        value = on.sent.pop()[0].headers.get("proxy-authenticate") or ""
+        realm, nonce = (value.partition(f'{name}="')[2].partition('"')[0] for name in ("realm", "nonce"))
+        proof = ann.credentials("INVITE", realm, nonce)
+        recorded = "Record-Route: <sip:192.0.2.201;lr>"
+        invite = ann.request("INVITE", f"sip:201@{DOMAIN}", more=(proof, recorded))
+        on.driver.receive(by_edge(invite, ann.flow), EDGE)
+        await on.driver.idle()
+        (sent,) = on.world.wire.take()
+        await calls.bob.reply(sent, 180)
+        assert on.sent[-1][0].status == 180
+        assert on.sent[-1][0].headers.all("record-route")[1:] == ["<sip:192.0.2.201;lr>"]
+        hop = (invite.headers.get("via") or "").partition(", ")[0]
+        calls.invite = bytes(invite).replace((invite.headers.get("via") or "").encode(), hop.encode())
+        on.driver.receive(calls.cancel(), replace(EDGE, remote_ip="192.0.2.202"))
+        assert on.statuses[-1] == 481, "another edge has no such call"
+        on.driver.receive(calls.cancel(), EDGE)
+        assert on.statuses[-1] == 200
+        assert on.world.wire.methods == ["CANCEL"]
 
 
 async def test_a_2xx_that_comes_again_goes_back_again() -> None:

@@ -8,7 +8,7 @@ import pytest
 from registrar.errors import ConfigurationError
 from registrar.model import MediaPolicy
 from registrar.rules.features import Family
-from registrar.settings import Settings, read, redirect_accounts
+from registrar.settings import STREAMS, Settings, read, redirect_accounts
 from tests.every import every
 
 """Listeners that are on unless somebody turns them off."""
@@ -55,6 +55,7 @@ def test_nothing_given_is_the_contract_of_design_4_2() -> None:
             id="networks",
         ),
         pytest.param("TRUSTED_PROXIES", "", "trusted_proxies", (), id="no networks"),
+        pytest.param("EDGES", "10.0.0.2/32", "edges", (ip_network("10.0.0.2/32"),), id="edge proxies"),
         pytest.param(
             "WEBHOOK_PRIVATE",
             "10.1.0.0/16",
@@ -253,6 +254,33 @@ def from_file(tmp_path: Path, text: str, **environment: str) -> Settings:
     path = tmp_path / "registrar.toml"
     path.write_text(text)
     return read({"REGISTRAR_CONFIG": str(path)} | environment)
+
+
+@every(
+    ("value", "names"),
+    [
+        ("on", tuple(STREAMS)),
+        ("off", ()),
+        ("", ()),
+        ("sip_tls, https", ("sip_tls", "https")),
+    ],
+)
+def test_listeners_of_proxies_are_named(value: str, names: tuple[str, ...]) -> None:
+    settings = read({"REGISTRAR_TRUSTED_PROXIES": "10.0.0.1/32", "REGISTRAR_PROXY_PROTOCOL": value})
+    assert settings.proxy_protocol == names
+
+
+@every(
+    ("value", "proxies", "problem"),
+    [
+        ("udp", "10.0.0.1/32", "'udp' is not on, off or a list of sip_tcp"),
+        ("sip_udp", "10.0.0.1/32", "'sip_udp' is not on, off or a list of sip_tcp"),
+        ("on", "", "needs REGISTRAR_TRUSTED_PROXIES"),
+    ],
+)
+def test_other_listeners_have_no_proxies(value: str, proxies: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read({"REGISTRAR_TRUSTED_PROXIES": proxies, "REGISTRAR_PROXY_PROTOCOL": value})
 
 
 def test_a_file_says_what_the_environment_does_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from registrar.rules import forward, privacy, session
 from registrar.rules import legs as leg_rules
 from registrar.rules.caller_name import caller_name
 from registrar.rules.destination import dialled_word
+from registrar.rules.edges import recorded
 from registrar.rules.identity import (
     ANONYMOUS,
     AS_SHOWN,
@@ -306,6 +307,8 @@ class NewDialogRequest:
         body, typed = self._response_body(number, response, body, secret)
         extra = session.granted(asked, response)[0] if self._incoming.method.has_timer else ()
         extra = (*extra, *typed, *self._redirected.get(number, ()))
+        if route and self._incoming.flow.hop_ip:
+            extra += recorded(asked, self._incoming.flow)
         return shown_response(asked, response, presented, body, extra)
 
     def _response_body(

@@ -7,6 +7,7 @@ from typing import Final
 from registrar.model import Flow, Process
 from registrar.ports import Clock
 from registrar.rules import forward
+from registrar.rules.edges import routes
 from registrar.rules.hosts import OurHosts
 from registrar.rules.identity import PresentedHeaders, place, shown_request
 from registrar.rules.tokens import Named, RelayPermit, RouteToken, Target, TokenCodec
@@ -76,6 +77,8 @@ class Reach:
 
     def way(self, target: Target) -> Way | None:
         """Return the way to a target, or None if its flow or its node is gone."""
+        if target.path:  # any node can send to the edge
+            return self._here(target)
         connected = target.transport != "udp"
         if target.node == self._process.node:
             if connected and target.generation != self._process.generation:
@@ -103,12 +106,12 @@ class Reach:
     def permit(
         self, way: Way, caller: str, request: Request, extra: tuple[tuple[str, str], ...] = ()
     ) -> tuple[tuple[str, str], ...]:
-        """Return a Route with a permit for another node, for this request only; empty if the flow is here.
+        """Return the Routes of a request: the Path to its phone, or a permit for another node; else none.
 
-        `extra` are headers that replace those of the request.
+        The permit is for this request only. `extra` are headers that replace those of the request.
         """
         if not way.node:
-            return ()
+            return routes(way.target.path) if way.target.path else ()
         cseq = dict(extra).get("CSeq") or request.headers.get("cseq") or ""
         permit = RelayPermit(way.target, caller, cseq, int(self._clock()))
         token = self._codec.permit(permit, request.call_id, self.salt())

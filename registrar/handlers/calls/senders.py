@@ -7,6 +7,7 @@ from typing import Final
 from registrar.errors import MalformedMessage
 from registrar.model import Binding, Flow, Phone, Process
 from registrar.ports import Clock, Location
+from registrar.rules.edges import route_to
 from registrar.rules.routing import MAX_CARRIED, can_be_carried, is_on
 from registrar.rules.tokens import Target
 from registrar.sip import Request, Response, parse_name_addr
@@ -27,6 +28,9 @@ class Senders:
         contact = str(request.contacts[0].uri) if request.contacts else ""
         binding = self._binding(contact, flow, phone)
         instance, registered = (binding.instance, binding.contact) if binding is not None else ("", "")
+        path = binding.path if binding is not None else ""
+        if binding is None and flow.hop_ip:
+            path = route_to(flow)
         if binding is None and len(contact) > MAX_CARRIED:
             registered = contact  # through another node: `has_long_contact` found it
         return Target(
@@ -40,6 +44,7 @@ class Senders:
             flow.remote_port,
             instance,
             registered,
+            path,
         )
 
     def is_registered(self, flow: Flow, phone: str) -> bool:

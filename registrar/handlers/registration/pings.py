@@ -157,7 +157,7 @@ class Pings:
         ours = {
             binding.contact: binding
             for binding in stands.live(self._clock())
-            if not binding.connected and binding.node == self._node
+            if not binding.connected and binding.node == self._node and not binding.path
         }
         if not ours and known is None:
             return

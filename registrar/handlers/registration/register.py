@@ -1,6 +1,6 @@
 """REGISTER: from the request to the bindings, the update and the 200 (RFC 3261 section 10.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
@@ -12,6 +12,7 @@ from registrar.model import (
     Deny,
     Epoch,
     Flow,
+    IpNetwork,
     Phone,
     Process,
     Snapshot,
@@ -19,7 +20,7 @@ from registrar.model import (
 )
 from registrar.ports import Location
 from registrar.rules.identity import identity_of
-from registrar.rules.outbound import OUTBOUND
+from registrar.rules.outbound import OUTBOUND, PATH, supports
 from registrar.rules.register import (
     MAX_CONTACTS,
     MAX_USER_AGENT,
@@ -59,10 +60,12 @@ class Registrar:
     """Whether the connection of a binding is known to be closed."""
     bound: Callable[[Phone, Snapshot], None]
     """Called with the bindings of a phone that were promised without the store."""
+    edges: Sequence[IpNetwork] = ()
+    """The edge proxies, whose Path is believed."""
 
     def step(self, request: Request, flow: Flow) -> Step:
         """Return the step that binds what a REGISTER asks for."""
-        return BindingStep(self, request, flow, read(request))
+        return BindingStep(self, request, flow, read(request, self.edges, by_edge=bool(flow.hop_ip)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,9 @@ class BindingStep:
         headers = [("Contact", value) for value in contacts]
         if self._is_outbound(outcome):
             headers.append(("Require", OUTBOUND))
+        path = self.asked.path if isinstance(self.asked, Registration) else ""
+        if path and supports(self.request, PATH):  # RFC 3327 section 5.3
+            headers.append(("Path", path))
         if self.flow.transport in WEBSOCKETS and phone.extension:
             headers.append(("P-Associated-URI", str(identity_of(phone))))  # RFC 7315
         return Answer(200, headers=(*headers, ("Date", _date(int(now)))))
@@ -168,9 +174,9 @@ class BindingStep:
     def _is_outbound(self, outcome: Accepted) -> bool:
         """Return whether to tell the phone that its flow is kept (RFC 5626 section 6).
 
-        No flow is kept over UDP, because there is no STUN here.
+        Over UDP no flow is kept, because there is no STUN here, but an edge proxy keeps one.
         """
-        if self.flow.transport == "udp":
+        if self.flow.transport == "udp" and not self.flow.hop_ip:
             return False
         return any(binding.reg_id and binding.contact in outcome.touched for binding in outcome.bindings)
 

@@ -24,7 +24,7 @@ def test_what_is_served_is_what_allow_names() -> None:
     assert ("Allow", ", ".join(SERVED)) == ALLOW
     assert [method for method in (*SERVED, "FOO") if is_served(method)] == list(SERVED)
     assert dict(CAPABILITIES.headers) == {
-        "Allow": ", ".join(SERVED), "Accept": "application/sdp", "Supported": "outbound, timer",
+        "Allow": ", ".join(SERVED), "Accept": "application/sdp", "Supported": "outbound, path, timer",
         "Allow-Events": "dialog, presence, message-summary, refer",
     }  # fmt: skip
 

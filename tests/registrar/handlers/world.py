@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from itertools import count
 
 from registrar.errors import StoreUnavailable
@@ -66,6 +67,8 @@ from registrar.transaction import Key, TableFull
 
 DOMAIN, SERVICE = "acme.test", "service.test"
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+EDGES = (ip_network("192.0.2.200/29"),)
+"""Where the edge proxies are."""
 NODE_PLACE = "192.0.2.77", 5060
 """From where another node of this service sends."""
 KEY = bytes(range(64))
@@ -569,6 +572,7 @@ class World:
                 watch_key=KEY,
                 subscriptions=subscriptions,
                 quotas=quotas,
+                edges=EDGES,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (

@@ -1,11 +1,14 @@
 """registrar/rules/outbound.py, and what `read` makes of it: when a reg-id is a flow (RFC 5626 section 6)."""
 
+from ipaddress import ip_network
+
 import pytest
 
-from registrar.rules.outbound import came_by_proxy, supports_outbound
-from registrar.rules.register import Registration, Rejected, read
+from registrar.model import Snapshot
+from registrar.rules.outbound import OUTBOUND, came_by_proxy, supports
+from registrar.rules.register import Accepted, Registration, Rejected, read, register
 
-from .words import request
+from .words import NOW, ORIGIN, request
 
 CONTACT = '<sip:200@10.0.0.7>;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
 PROXY = "Via: SIP/2.0/TCP 10.0.0.8;branch=z9hG4bKbelow\r\n"
@@ -15,11 +18,11 @@ LACKING = Rejected(439, "First Hop Lacks Outbound Support")
 
 def test_a_phone_says_that_it_supports_outbound() -> None:
     asked = request(CONTACT)
-    assert supports_outbound(asked)
+    assert supports(asked, OUTBOUND)
     asked.headers.replace("supported", "path , OUTBOUND")
-    assert supports_outbound(asked)
+    assert supports(asked, OUTBOUND)
     asked.headers.replace("supported", "path, outbounds")
-    assert not supports_outbound(asked)
+    assert not supports(asked, OUTBOUND)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +75,43 @@ def test_a_flow_through_a_proxy_that_keeps_none_is_refused() -> None:
     without = request(f"{CONTACT};reg-id=1", more=PROXY)
     without.headers.replace("supported", "path")
     assert isinstance(read(without), Registration)
+
+
+EDGES = (ip_network("203.0.113.0/24"),)
+EDGE = "Path: <sip:203.0.113.9;lr{}>\r\n"
+
+
+def test_a_path_of_an_edge_is_stored_with_the_binding() -> None:
+    asked = read(request(CONTACT, more=PROXY + EDGE.format("")), EDGES, by_edge=True)
+    assert isinstance(asked, Registration)
+    assert asked.path == "<sip:203.0.113.9;lr>"
+    outcome = register(Snapshot(), asked, ORIGIN, NOW)
+    assert isinstance(outcome, Accepted)
+    assert [binding.path for binding in outcome.bindings] == ["<sip:203.0.113.9;lr>"]
+
+
+@pytest.mark.parametrize(("ob", "kept"), [(";ob", 1), ("", 0)], ids=["ob", "no ob"])
+def test_a_flow_behind_an_edge_is_kept_if_the_edge_keeps_it(ob: str, kept: int) -> None:
+    """RFC 5626 section 6: the proxy next to the phone says so by `ob`; else 439."""
+    asked = read(request(f"{CONTACT};reg-id=1", more=PROXY + EDGE.format(ob)), EDGES, by_edge=True)
+    if not kept:
+        assert asked == LACKING
+        return
+    assert isinstance(asked, Registration)
+    assert [contact.reg_id for contact in asked.contacts] == [1]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "reason"),
+    [
+        pytest.param(PROXY, 403, "Path Missing", id="none"),
+        pytest.param(PROXY + PATH, 400, "Bad Path", id="a name, and no address"),
+        pytest.param("Path: <<<\r\n", 400, "Bad Path", id="malformed"),
+        pytest.param("Path: <sip:198.51.100.66;lr>\r\n", 400, "Bad Path", id="of another proxy"),
+    ],
+)
+def test_an_edge_must_add_a_path_that_leads_to_it(more: str, status: int, reason: str) -> None:
+    refused = read(request(CONTACT, more=more), EDGES, by_edge=True)
+    assert isinstance(refused, Rejected)
+    assert (refused.status, refused.reason, refused.label) == (status, reason, "bad-path")
+    assert refused.why.startswith("Path: ")

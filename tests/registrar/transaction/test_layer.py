@@ -79,6 +79,18 @@ def test_a_challenge_from_another_address_is_dropped_and_the_true_one_counts(
     assert Answered(got, same, key) in book.layer.receive(got, same, book.now)
 
 
+def test_behind_an_edge_it_is_the_edge_that_answers() -> None:
+    layer, now = Layer(), Mono(0.0)
+    sent = replace(flow(), hop_ip="192.0.2.201", hop_port=5060)
+    edge = replace(flow(), remote_ip="192.0.2.201", remote_port=5060)
+    asked = request("NOTIFY")
+    key, _ = layer.request(asked, sent, now)
+    got = response(asked, 401)
+    assert layer.receive(got, flow(), now) == [], "the phone itself did not get it"
+    assert Answered(got, edge, key) in layer.receive(got, edge, now)
+    assert (layer.strange, layer.strayed) == (0, 1)
+
+
 @pytest.mark.parametrize("status", [401, 407])
 def test_a_challenge_of_another_node_may_come_from_another_of_its_addresses(status: int) -> None:
     """A node that listens on 0.0.0.0 answers from the address of the route back."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -142,6 +143,15 @@ async def test_an_answer_leaves_by_the_socket_its_request_came_to() -> None:
             _, source = await asyncio.to_thread(phone.recvfrom, 100)
             assert source == ("127.0.0.1", other.listener.port)
             assert one.heard == []
+
+
+async def test_what_is_for_a_phone_behind_an_edge_goes_to_the_edge() -> None:
+    async with listening() as site:
+        with peer() as edge:
+            host, port = edge.getsockname()
+            flow = replace(site.listener.flow_to("127.0.0.9", 9), hop_ip=host, hop_port=port)
+            site.listener.send(b"answer", flow)
+            assert await asyncio.to_thread(edge.recv, 100) == b"answer"
 
 
 async def test_the_largest_datagram_is_heard_whole() -> None:

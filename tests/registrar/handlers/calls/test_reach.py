@@ -61,6 +61,17 @@ def test_over_our_own_flow_no_leave_is_needed() -> None:
     assert reach.place(way) == "192.0.2.10:5060"
 
 
+def test_a_phone_behind_an_edge_is_reached_from_here_along_its_path() -> None:
+    """Whichever node it registered at: the edge takes requests of all of them."""
+    world = World()
+    world.neighbours["b"] = ("g-b", "192.0.2.11:5060")
+    path = "<sip:192.0.2.201;lr>,<sip:192.0.2.201;transport=tcp;lr;ob>"
+    for node in ("a", "b", "gone"):
+        way = world.reach.way(target(UDP, node=node, path=path))
+        assert way is not None and way.node == ""
+        assert world.reach.permit(way, "id-a", request()) == tuple(("Route", uri) for uri in path.split(","))
+
+
 def test_another_node_gets_leave_for_one_request_and_room_for_the_address() -> None:
     world = World()
     world.neighbours["b"] = ("g-b", "192.0.2.11:5060")

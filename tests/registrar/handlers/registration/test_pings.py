@@ -464,6 +464,41 @@ async def test_no_connection_is_pinged() -> None:
     assert pings(world) == []
 
 
+def behind_the_edge(world: World, *more: str) -> Device:
+    """A phone whose requests an edge has passed on."""
+    device = Device(world)
+    device.flow = Flow("udp", "192.0.2.10", 5060, HOME, 40_000, hop_ip="192.0.2.201", hop_port=5060)
+    device.more = more
+    return device
+
+
+async def test_no_phone_behind_an_edge_is_pinged() -> None:
+    """The edge keeps the flow, and it alone knows whether that is open."""
+    world = world_of()
+    device = behind_the_edge(world, "Path: <sip:192.0.2.201;lr;ob>", "Supported: path")
+    answer = await device.register()
+    assert (answer.status, dict(answer.headers)["Path"]) == (200, "<sip:192.0.2.201;lr;ob>")
+    assert world.snapshot().bindings[0].path == "<sip:192.0.2.201;lr;ob>"
+    await pass_time(world, 60)
+    assert (pings(world), status(world)["online"], status(world)["publicIpAddress"]) == ([], "1", HOME)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        pytest.param(("Path: <sip:192.0.2.201;lr>",), 200, id="a phone that does not know Path"),
+        pytest.param((), 403, id="no Path"),
+        pytest.param(("Path: <sip:198.51.100.66;lr>",), 400, id="to elsewhere"),
+    ],
+)
+async def test_an_edge_must_say_the_way_back(more: tuple[str, ...], status: int) -> None:
+    world = world_of()
+    answer = await behind_the_edge(world, *more).register()
+    assert answer.status == status
+    assert "Path" not in dict(answer.headers)
+    assert bool(world.snapshot().bindings) is (status == 200)
+
+
 async def test_a_phone_that_moves_from_udp_to_tcp_is_not_pinged_any_more() -> None:
     world = world_of()
     device = await registered(world)
