@@ -142,7 +142,8 @@ class Follower:
     def _note_fault(self, error: Exception | None) -> None:
         """Write one line when the changes cannot be followed any more, and one when they can again."""
         if error is not None and not self._fails:
-            log.warning("changes of the configuration are not followed: %s", error or type(error).__name__)
+            why = str(error) or "the database does not answer"
+            log.warning("changes of the configuration are not followed: %s", why)
         elif error is None and self._fails:
             log.info("changes of the configuration are followed again")
         self._fails = error is not None
