@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from registrar.handlers.answers import Answer
 from registrar.model import IpMode
 from registrar.store.directory_cache import CachedDirectory
 from tests.contract.test_phones import Rows, believing
 from tests.figures import FIGURE
 
-from ..world import HOME, Answer, Device, World, phone
+from ..world import HOME, Device, World, phone
 
 ROUNDS: Final = 7
 HOUR: Final = 3_600.0
