@@ -1,8 +1,9 @@
-"""Announces changes to the SIP side after they are committed to the database (decision 7)."""
+"""Announces changes to the SIP side after they are committed to the database (decisions 7 and 121)."""
 
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from redis.asyncio import Redis
@@ -27,6 +28,20 @@ FAULTS: Final = (RedisError, OSError)
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Changes whose rows were written in the transaction that made them: `noted.note` makes it."""
+
+    changes: tuple[Change, ...] = ()
+    rows: tuple[int, ...] = ()
+    """The rows of the table `change`."""
+
+    def messages(self) -> list[str]:
+        """Return the messages that announce the changes, and then their rows."""
+        told = (*self.changes, Change(rows=self.rows))
+        return [message for change in told for message in announce.encode(change)]
+
+
 class Changes:
     """Publishes on `registrar:changed`, at least once as long as this process lives."""
 
@@ -36,13 +51,13 @@ class Changes:
         """Messages that could not be published yet, without duplicates."""
         self._retrying: asyncio.Task[None] | None = None
 
-    async def publish(self, change: Change) -> None:
-        """Announce a committed change.
+    async def publish(self, noted: Noted) -> None:
+        """Announce committed changes.
 
         If Redis is away or stalls, log a warning and do not fail the request. The announcement is retried in
         the background until Redis accepts it. It may arrive twice, which is harmless.
         """
-        messages = announce.encode(change)
+        messages = noted.messages()
         if not messages:
             return  # nothing that concerns the SIP side
         try:
@@ -85,8 +100,9 @@ class Changes:
             await pipeline.execute()
 
     def _keep(self, messages: Iterable[str]) -> None:
+        """Keep messages for later, but not those of rows: each process has read the rows by then."""
         already = EVERYBODY in self._waiting
-        self._waiting.update(dict.fromkeys(messages))
+        self._waiting.update(dict.fromkeys(one for one in messages if not one.startswith(announce.ROWS)))
         if already or sum(message.count(" ") for message in self._waiting) > MAX_WAITING:
             if not already:
                 log.error("more than %d changes wait for Redis, all phones will be re-checked", MAX_WAITING)

@@ -13,12 +13,12 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from registrar.errors import StoreUnavailable
-from registrar.model import Change
 from registrar.store.event_stream import BATCH, FIRST, order
 
 from . import clock
 from .database import OUR_ERRORS, STORE_ERRORS, reading, writing
 from .deps import Parts
+from .noted import forget
 from .operations.history import DAY_MS, DELETED_AT_ONCE, delete_old
 from .operations.phones.unlock import any_due, end_unlocks
 from .operations.sessions import forget_sessions
@@ -67,14 +67,17 @@ class Chores:
         now = clock.utc_now()
         if not await any_due(self._parts.read_engine, now):
             return []
-        oids = await end_unlocks(self._parts.engine, now)
+        oids, noted = await end_unlocks(self._parts.engine, now)
         if oids:
             log.info("%d phones that were unlocked for a time are locked again", len(oids))
-            await self._parts.changes.publish(Change(phones=tuple(oids)))
+            await self._parts.changes.publish(noted)
         return oids
 
     async def tidy(self) -> int:
-        """Delete the calls that are too old, in small steps, and return how many there were."""
+        """Delete the calls that are too old, in small steps, and return how many there were.
+
+        Delete old sessions and the old rows of `change`, too.
+        """
         days = self._parts.settings.call_history_days
         before_ms = round(clock.epoch_now() * 1_000) - days * DAY_MS
         deleted = step = await delete_old(self._parts.engine, before_ms)
@@ -83,6 +86,7 @@ class Chores:
             step = await delete_old(self._parts.engine, before_ms)
             deleted += step
         await forget_sessions(self._parts.engine)
+        await forget(self._parts.engine)
         return deleted
 
     async def settle(self) -> int:

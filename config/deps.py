@@ -20,11 +20,12 @@ from .audit.notes import Notes
 from .audit.trail import Trail
 from .audit.writer import Chainer
 from .auth import Caller, Credentials, Login
-from .changes import Changes
+from .changes import Changes, Noted
 from .database import writing
 from .errors import bad_request, level_too_low, speaks_rows, too_many_connections
 from .feed.hub import Hub
 from .live import Live, LiveCalls
+from .noted import note
 from .operations.audit import Actor, Wished, Work
 from .operations.draft import Document
 from .operations.entrance import Entrance
@@ -99,27 +100,33 @@ class Parts:
         Wishes of people go to Redis as the last step before the commit. If Redis is away, this raises
         StoreUnavailable and nothing is written. If the commit itself fails, the wishes are written already;
         the same request sets them again. The hashes of deleted people go after the commit, if Redis is there.
+        What the work announces is noted in the transaction, and published after the commit.
         """
         gone: list[str] = []
+        noted = Noted()
 
         room = Room(self.settings.quotas)
 
         async def guarded(session: AsyncSession) -> Result:
+            nonlocal noted
             room.used.clear()
             is_free = target is None or actor.condition == UNCONDITIONAL
             edition = None if target is None or is_free else await held(session, target)
             wished: Wished = {}
             shared = self.passwords, self.vault, self.settings.reserved
             trail = Trail(session)
-            done = await do(Work(session, actor, *shared, wished, self.outbox, trail, room))
+            work = Work(session, actor, *shared, wished, self.outbox, trail, room, [])
+            done = await do(work)
             actor.condition.refuse(edition)
             await trail.write(actor.columns())
+            noted = await note(session, *work.announced)
             for person, (customer, wishes) in wished.items():
                 await self.people.change(person, customer, wishes)
             gone[:] = trail.deleted(Extension.__tablename__)
             return done
 
         done = await writing(self.engine, guarded)
+        await self.changes.publish(noted)
         await self.people.forget(gone)
         for used in room.used:
             await self.warn(used)

@@ -38,6 +38,8 @@ from registrar.rules.tokens import TokenCodec
 from registrar.store import keys
 from registrar.store.ban_keeper import BanKeeper
 from registrar.store.bans_redis import RedisBans
+from registrar.store.change_follower import Follower
+from registrar.store.changes_sql import SqlChanges
 from registrar.store.deeds_sql import SqlDeeds
 from registrar.store.directory_cache import CachedDirectory
 from registrar.store.directory_sql import SqlPhones
@@ -162,6 +164,9 @@ class SipSide:
             lambda phone: self._handlers.changes.vanished(phone),
             settings.reserved,
         )
+        self._follower = Follower(
+            SqlChanges(reader), self._directory.freshness, epoch, mono, metrics, self._changed
+        )
         self._runner = WireRunner(self._location.wire)
         self._barred = Barred()
         self._bans = BanKeeper(RedisBans(self._runner, epoch), epoch, self._barred, self._bans_changed)
@@ -260,6 +265,7 @@ class SipSide:
                     *self._jobs.all(handlers),
                     self._nodes.run(),
                     self._listener(handlers).run(),
+                    self._follower.run(),
                     *self._telephony.jobs(handlers.calls),
                     self._history.run(),
                     self._deeds.run(),
@@ -470,17 +476,22 @@ class SipSide:
         notifier = handlers.notifier
         return EventFeed(self._redis, notifier.wanted, heard=notifier.heard, missed=notifier.missed)
 
+    async def _changed(self, change: Change) -> None:
+        """Deal with a change that was announced, or that was found in the database."""
+        self._follower.heard(change.rows)
+        if change.rows:
+            return
+        handlers = self._handlers
+        self._directory.heard(change)
+        handlers.changes.note(change)
+        customer = change.dial_plan or change.customer
+        handlers.hunts.changed(customer)
+        handlers.notifier.heard_customer(customer)
+        if change.everybody:
+            handlers.notifier.heard_everything()
+
     def _listener(self, handlers: Handlers) -> Listener:
         """Return the listener to what other processes and the API publish."""
-
-        async def changed(change: Change) -> None:
-            self._directory.heard(change)
-            handlers.changes.note(change)
-            customer = change.dial_plan or change.customer
-            handlers.hunts.changed(customer)
-            handlers.notifier.heard_customer(customer)
-            if change.everybody:
-                handlers.notifier.heard_everything()
 
         def missed() -> None:
             self._directory.forget_freshness()
@@ -502,7 +513,7 @@ class SipSide:
 
         return Listener(
             self._redis,
-            changed=changed,
+            changed=self._changed,
             missed=missed,
             subscribed=subscribed,
             channels=(*CHANNELS, *OF_LIMITS, keys.NOTIFY),

@@ -230,6 +230,16 @@ class Metrics:
         self.sql_limit = Asked(
             "registrar_sql_connections_limit", "The most connections to the database", ["engine"], registry
         )
+        self.changes_unheard = Counter(
+            "registrar_changes_unheard",
+            "Changes of the configuration that were read from the database before they were announced",
+            registry=registry,
+        )
+        self.changes_missed = Counter(
+            "registrar_changes_missed",
+            "Times at which changes were missed, so that all phones were read again",
+            registry=registry,
+        )
 
     def _declare_keys(self) -> None:
         registry = self.registry

@@ -338,7 +338,7 @@ Decision = Allow | Deny
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the configuration that the config API announces on `registrar:changed`."""
+    """A change of the configuration that the config API announces on `registrar:changed` and in `change`."""
 
     phones: tuple[str, ...] = ()
     """The phones and SIP users that changed, and with them who is reached by their numbers."""
@@ -348,6 +348,8 @@ class Change:
     """Whether changes were not announced: then any phone may have changed."""
     dial_plan: str = ""
     """The customer whose numbers may reach others than before; no phone changed with them."""
+    rows: tuple[int, ...] = ()
+    """The rows of the table `change` whose changes were announced before this."""
 
 
 @dataclass(frozen=True, slots=True)

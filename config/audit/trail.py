@@ -22,7 +22,7 @@ from .values import AFTER, BEFORE, BOOKKEEPING, Values, shown, text_of, whole
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 NOT_TOLD: Final = frozenset(
     {"audit_log", "audit_head"}  # the log itself
-    | {"number", "installation", "seeded_model"}  # follow from other rows
+    | {"number", "installation", "seeded_model", "change"}  # follow from other rows
     | {
         "call_history",
         "call_history_person",
@@ -112,12 +112,16 @@ class Trail:
         gone = (seen for (name, _), seen in self._seen.items() if name == table)
         return [seen.oid for seen in gone if seen.action == DELETE and seen.oid is not None]
 
-    async def write(self, by: Mapping[str, object]) -> None:
-        """Write all deeds with one INSERT; `by` has the columns that tell who did them, and from where."""
+    async def write(self, by: Mapping[str, object]) -> bool:
+        """Write all deeds with one INSERT, and return whether there are any.
+
+        `by` has the columns that tell who did them, and from where.
+        """
         await self._session.flush()
         rows = [self._row(deed) | dict(by) for deed in self._finished()]
         if rows:
             await self._session.execute(insert(AuditLog.__table__), rows)  # type: ignore[arg-type]  # a Table
+        return bool(rows)
 
     def _row(self, deed: Deed) -> Row:
         return {

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from registrar.model import Change
 from registrar.rules.features import ReservedWords
 from registrar.store.vault import Vault
 
@@ -89,6 +90,8 @@ class Work:
     """What the audit log is told."""
     room: Room
     """What customers may still have."""
+    announced: list[Change]
+    """What the SIP side must hear of: it is noted in this transaction, and published after the commit."""
 
     @property
     def caller(self) -> Caller:
@@ -100,6 +103,10 @@ class Work:
         if wishes:
             self.wished[person] = customer, wishes
             self.record("update", "person", person, after=dict(wishes))
+
+    def announce(self, change: Change) -> None:
+        """Let the SIP side hear of a change."""
+        self.announced.append(change)
 
     def record(
         self,

@@ -66,7 +66,7 @@ async def _create(
     actor, trail = Actor(Caller(AccessLevel.ADMIN, None, None, by), ""), Trail(session)
     passwords = Passwords(least=settings.password_length)
     room = Room(settings.quotas)
-    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail, room)
+    work = Work(session, actor, passwords, vault, settings.reserved, {}, Outbox(), trail, room, [])
     email = accepted(checks.login(login.email, f"{login.email!r} is not a valid e-mail address"), "email")
     customer = await _customer(work, login)
     columns = {

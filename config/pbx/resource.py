@@ -162,14 +162,15 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
 
     @routes.post("", summary=f"Create: {resource.one}", openapi_extra=create)
     async def create_route(actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
-        async def created(work: Work) -> tuple[str, Change]:
+        async def created(work: Work) -> str:
             owner = await resource.owner(work, document)
             columns, wished = await _columns(resource, work, Draft(document), owner)
             row, change = await resource.create(work, owner, columns)
+            work.announce(change)
             work.wish(row.oid, _id_of(owner), wished)
-            return row.oid, change
+            return row.oid
 
-        return await _written(resource, *await parts.change(actor, None, created), actor, parts)
+        return await _written(resource, await parts.change(actor, None, created), actor, parts)
 
     @routes.get("/{id}", summary=f"Show: {resource.one}", openapi_extra=show)
     async def show_route(id: RowId, request: Request, caller: CallerDep, parts: PartsDep) -> Response:
@@ -183,24 +184,24 @@ def routes_of(resource: Resource[One, Owner]) -> APIRouter:
     async def update_route(id: RowId, actor: ActorDep, document: DocumentDep, parts: PartsDep) -> Response:
         """Change the properties that are sent, even a single one; all others stay."""
 
-        async def changed(work: Work) -> tuple[str, Change]:
+        async def changed(work: Work) -> str:
             row, owner = await resource.lock(work, id, document)
             columns, wished = await _columns(resource, work, Draft(document, row), owner)
             work.wish(row.oid, _id_of(owner), wished)
-            if wished and not columns:  # nothing of the database changes, so neither does the ETag
-                return row.oid, Change()
-            return row.oid, await resource.update(work, owner, row, columns)
+            if columns or not wished:  # else nothing of the database changes, so neither does the ETag
+                work.announce(await resource.update(work, owner, row, columns))
+            return row.oid
 
         written = await parts.change(actor, target_of(resource.version, id), changed)
-        return await _written(resource, *written, actor, parts)
+        return await _written(resource, written, actor, parts)
 
     @routes.delete("/{id}", summary=f"Delete: {resource.one}", openapi_extra=DELETE)
     async def delete_route(id: RowId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
-        async def deleted(work: Work) -> Change:
+        async def deleted(work: Work) -> None:
             row, owner = await resource.lock(work, id, Document({}))
-            return await resource.delete(work, owner, row)
+            work.announce(await resource.delete(work, owner, row))
 
-        await parts.changes.publish(await parts.change(actor, target_of(resource.version, id), deleted))
+        await parts.change(actor, target_of(resource.version, id), deleted)
         return JSONResponse({"success": True})
 
     return routes
@@ -259,10 +260,7 @@ async def _read(
     return JSONResponse(objects[0], headers=headers), version
 
 
-async def _written(
-    resource: Resource[One, Owner], oid: str, change: Change, actor: Actor, parts: Parts
-) -> Response:
-    await parts.changes.publish(change)
+async def _written(resource: Resource[One, Owner], oid: str, actor: Actor, parts: Parts) -> Response:
     flags = _flags(resource, QueryParams())
     body, version = await _read(resource, oid, actor.caller, parts, flags)
     return with_etag(body, (version,))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Final
 
@@ -26,7 +26,7 @@ from ..operations.draft import NOT_SENT, Document, accepted
 from ..operations.phones import unlock, write
 from ..operations.phones.find import SORTS, WHOLE, Found, Query, find_phone, list_phones
 from ..preconditions import with_etag
-from ..provisioning.revoking import reset
+from ..provisioning.revoking import Reset, reset
 from ..request import request_host
 from ..settings import ice_servers
 from ..tables import SipPhone
@@ -104,7 +104,6 @@ async def webrtc_route(
     instance = write.read_instance_id(document.given("instanceId"))
     opened = await _open_webrtc(instance, actor, parts)
     phone = opened.phone
-    await parts.changes.publish(Change(phones=(phone.oid, *opened.replaced)))
     is_v2 = _wants_v2(request.query_params, document)
     host = parts.settings.public_host or request_host(request)
     answer: Json = {
@@ -123,13 +122,19 @@ async def webrtc_route(
 
 async def _open_webrtc(instance: str, actor: Actor, parts: Parts) -> write.WebrtcPhone:
     """Open or create the phone. Raise StoreUnavailable if one must make room and Redis is away."""
+
+    async def opened(work: Work, in_use: Collection[str] | None = None) -> write.WebrtcPhone:
+        found = await write.open_webrtc_phone(work, instance, in_use)
+        work.announce(Change(phones=(found.phone.oid, *found.replaced)))
+        return found
+
     try:
-        return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance))
+        return await parts.change(actor, None, opened)
     except write.Crowded as crowded:
         browsers = crowded.phones
     statuses = zip(browsers, await parts.live.told(browsers), strict=True)
     in_use = [oid for oid, status in statuses if status.online]
-    return await parts.change(actor, None, lambda work: write.open_webrtc_phone(work, instance, in_use))
+    return await parts.change(actor, None, lambda work: opened(work, in_use))
 
 
 @routes.get("/{id}", summary="Show a phone", openapi_extra=openapi.PHONE)
@@ -149,9 +154,11 @@ async def update_route(id: PhoneId, actor: ActorDep, document: DocumentDep, part
 @routes.delete("/{id}", summary="Delete a phone", openapi_extra=DELETE)
 async def delete_route(id: PhoneId, actor: ActorDep, parts: PartsDep) -> JSONResponse:
     """Delete a phone; its registrations end."""
-    target = target_of(SipPhone.version, id)
-    change = await parts.change(actor, target, lambda work: write.delete_phone(work, id))
-    await parts.changes.publish(change)
+
+    async def deleted(work: Work) -> None:
+        work.announce(await write.delete_phone(work, id))
+
+    await parts.change(actor, target_of(SipPhone.version, id), deleted)
     return JSONResponse({"success": True})
 
 
@@ -168,9 +175,13 @@ async def reset_route(id: PhoneId, request: Request, actor: ActorDep, parts: Par
     The secrets with which the phone loads its configuration are new, too, unless `keepProvisioning=true`.
     """
     keep, settings = flag(request.query_params, "keepProvisioning"), parts.settings.provisioning
-    target = target_of(SipPhone.version, id)
-    done = await parts.change(actor, target, lambda work: reset(work, id, settings, keep=keep))
-    await parts.changes.publish(Change(phones=(done.phone.oid,)))
+
+    async def made(work: Work) -> Reset:
+        done = await reset(work, id, settings, keep=keep)
+        work.announce(Change(phones=(done.phone.oid,)))
+        return done
+
+    done = await parts.change(actor, target_of(SipPhone.version, id), made)
     more: Json = {"nextStep": done.next_step} if done.next_step else {}
     return await _shown(done.phone.oid, actor, parts, more)
 
@@ -205,9 +216,14 @@ def _wants_v2(params: QueryParams, document: Document) -> bool:
 async def _changed(
     id: str | None, actor: Actor, parts: Parts, do: Callable[[Work], Awaitable[SipPhone]]
 ) -> Response:
-    """Make a change of the phone with this id, if it has one yet; publish it, and return the new state."""
-    phone = await parts.change(actor, target_of(SipPhone.version, id) if id else None, do)
-    await parts.changes.publish(Change(phones=(phone.oid,)))
+    """Make a change of the phone with this id, if it has one yet; announce it, and return the new state."""
+
+    async def changed(work: Work) -> SipPhone:
+        phone = await do(work)
+        work.announce(Change(phones=(phone.oid,)))
+        return phone
+
+    phone = await parts.change(actor, target_of(SipPhone.version, id) if id else None, changed)
     return await _shown(phone.oid, actor, parts)
 
 

@@ -12,12 +12,14 @@ from typing import Final
 from sqlalchemy import Update, bindparam, delete, insert, null, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from registrar.model import Epoch, Phone
+from registrar.model import Change, Epoch, Phone
 from registrar.rules.proxies import one_source
 from registrar.store.directory_sql import SqlPhones
 from registrar.store.vault import Vault
 
 from .. import clock
+from ..changes import Noted
+from ..noted import note
 from ..tables import Customer, Provisioning, ProvisioningFile, ProvisioningLink, SipPhone, SipPhoneModel
 from . import secrets
 from .admin_password import settled
@@ -151,15 +153,18 @@ class Records:
         found = {phone.id: phone for phone in await self._phones.select("id", oids)}
         return tuple(found[oid] for oid in oids) if len(found) == len(oids) else ()
 
-    async def take(self, serve: Serve, source: str, session: timedelta) -> bool:
-        """Write what a contact changes. Return False, with nothing written, if another one came first."""
+    async def take(self, serve: Serve, source: str, session: timedelta) -> Noted | None:
+        """Write what a contact changes, and return what to publish.
+
+        Return None, with nothing written, if another contact came first.
+        """
         if not serve.writes:
-            return True
+            return Noted()
         async with self._writer.connect() as connection, connection.begin() as transaction:
-            if not await _taken(connection, serve, source, session):
-                await transaction.rollback()
-                return False
-        return True
+            if await _taken(connection, serve, source, session):
+                return await note(connection, Change(phones=serve.lock))
+            await transaction.rollback()
+            return None
 
     async def expected(self, mac: str) -> Expected | None:
         """Return the phone that is expected at a MAC address, or None."""

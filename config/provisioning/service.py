@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from registrar.model import Change, Epoch
+from registrar.model import Epoch
 from registrar.rules.access import Access
 from registrar.store.vault import Vault
 
@@ -162,10 +162,10 @@ class Service:
             return answer
         if asked.known.strip() == _tag(file.text):
             return await self._unchanged(serve, device, file, asked)
-        if not await self._of.records.take(serve, asked.source, self._session):
+        noted = await self._of.records.take(serve, asked.source, self._session)
+        if noted is None:
             return None
-        if serve.lock:  # it is true from now on, whatever can be noted
-            await self._of.changes.publish(Change(phones=serve.lock))
+        await self._of.changes.publish(noted)
         await self._loaded(serve, device, file, asked)
         return answer
 

@@ -5,6 +5,7 @@ A column that is made by `stored(...)` is also a property in the dialects of the
 
 from .audit import AuditHead, AuditLog
 from .base import CREDENTIAL_LENGTH, OID_LENGTH, Identified, Lease, Revised, Table, UtcDateTime
+from .changes import NotedChange
 from .dial_plan import (
     Extension,
     Number,
@@ -43,6 +44,7 @@ __all__ = [
     "Installation",
     "Lease",
     "LoginSession",
+    "NotedChange",
     "Number",
     "Picture",
     "Product",

@@ -297,10 +297,12 @@ def changes(
 
             async def carried_out(plain: audit.Work) -> Done:
                 shared = plain.session, actor, plain.passwords, plain.vault, plain.reserved, plain.wished
-                return await work(Work(*shared, plain.outbox, plain.trail, plain.room, at, params))
+                mine = Work(*shared, plain.outbox, plain.trail, plain.room, plain.announced, at, params)
+                done = await work(mine)
+                plain.announce(done.change)
+                return done
 
             done = await parts.change(actor, target(at) if target else None, carried_out)
-            await parts.changes.publish(done.change)
             return created(request, **done.ids) if done.ids else Response(status_code=204)
 
         return work

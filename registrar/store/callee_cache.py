@@ -8,7 +8,7 @@ from registrar.errors import StoreUnavailable
 from registrar.model import Called, Mono
 from registrar.ports import Phones
 
-from .freshness import BELIEVED_SECONDS, FRESH_SECONDS
+from .freshness import FRESH_SECONDS, Freshness
 
 NOBODY_SECONDS: Final = 2
 """How long an unknown number is not asked for again; it may have been assigned meanwhile."""
@@ -39,18 +39,21 @@ class Entry(NamedTuple):
     """When the read began."""
     changes: int
     """How many changes had been announced when the read began."""
+    right_at: float
+    """When the answer was last known to be right, to within a minute."""
 
 
 class CachedCallees:
     """Cache of callees over ports.Phones.
 
     A change of a dial plan puts the entries of its customer in doubt. Any other change puts all entries in
-    doubt: changes are rare, calls are many.
+    doubt: changes are rare, calls are many. An entry without doubt counts as one of a phone does.
     """
 
-    def __init__(self, phones: Phones, clock: Callable[[], Mono]) -> None:
+    def __init__(self, phones: Phones, clock: Callable[[], Mono], freshness: Freshness) -> None:
         self._phones = phones
         self._clock = clock
+        self._freshness = freshness
         self._found: dict[Key, Entry] = {}
         self._nobody: dict[Key, Entry] = {}
         self._reading: dict[tuple[Key, int], asyncio.Task[Called | None]] = {}
@@ -82,6 +85,7 @@ class CachedCallees:
         key = customer, user
         entry = self._last_read(key)
         if entry is not None and self._is_fresh(customer, entry):
+            self._note_right(key, entry)
             return entry.callee
         try:
             return await asyncio.shield(self._read(key))
@@ -99,17 +103,27 @@ class CachedCallees:
         return self._last_of.get(customer, self._last_of_all)
 
     def _is_fresh(self, customer: str, entry: Entry) -> bool:
-        seconds = NOBODY_SECONDS if entry.callee is None else FRESH_SECONDS
-        return entry.changes >= self._last_change(customer) and self._clock() - entry.read_at <= seconds
+        if entry.changes < self._last_change(customer):
+            return False
+        if entry.callee is None:
+            return self._clock() - entry.read_at <= NOBODY_SECONDS
+        return self._freshness.is_fresh(entry.read_at)
+
+    def _note_right(self, key: Key, entry: Entry) -> None:
+        """Note once a minute that a fresh entry is right: from then it is believed without a database."""
+        if entry.callee is not None and self._clock() - entry.right_at > FRESH_SECONDS:
+            self._found[key] = entry._replace(right_at=self._freshness.right_at(entry.read_at))
 
     def _is_believed(self, customer: str, entry: Entry) -> bool:
         """Return whether the entry may be used while the database is away.
 
         A callee may be used despite changes, an unknown number only if no change was announced.
         """
-        if entry.callee is None and entry.changes < self._last_change(customer):
-            return False
-        return self._clock() - entry.read_at <= BELIEVED_SECONDS
+        has_changed = entry.changes < self._last_change(customer)
+        if entry.callee is None:
+            return not has_changed and self._freshness.is_believed(entry.read_at)
+        right_at = entry.right_at if has_changed else self._freshness.right_at(entry.read_at)
+        return self._freshness.is_believed(right_at)
 
     def _read(self, key: Key) -> asyncio.Task[Called | None]:
         """Return the SELECT that answers `key`.
@@ -142,7 +156,7 @@ class CachedCallees:
             raise StoreUnavailable("the database does not answer") from None
         finally:
             self._turns.release()
-        self._keep(key, Entry(callee, started, changes))
+        self._keep(key, Entry(callee, started, changes, started))
         return callee
 
     def _keep(self, key: Key, entry: Entry) -> None:

@@ -1,14 +1,15 @@
-"""Cache of the phones that this node has read, and how long it may believe them (decision 14).
+"""Cache of the phones that this node has read, and how long it may believe them (decision 121).
 
 What is kept. A login that was read has one entry: in `_entries` if there is a phone, else in `_unknown`.
 `_names` leads from the id of each phone in `_entries` to its login. An entry has the moment at which its
 read began, because the row is at least as new as that moment.
 
-How long an entry counts. It is fresh for 60 s, unless a change of its phone was announced (`stale`) or
-announcements may have been missed since it was read (`_heard_since`). A fresh entry is used without a
-query, and any other is read again at its next use. If the database does not answer, the entry is believed
-until it is 600 s old, even if it is stale. Doubt never removes an entry: when the database goes away, this
-node still has all that it knew.
+How long an entry counts. It is fresh for 60 s, and as long as changes are followed without a gap
+(`Freshness`), unless a change of its phone was announced (`doubted`). A fresh entry is used without a
+query, and any other is read again at its next use. A login without a phone is fresh for 60 s only. If the
+database does not answer, an entry is believed for 600 s from when it was last known to be right, even if a
+change was announced since. Doubt never removes an entry: when the database goes away, this node still has
+all that it knew.
 
 One SELECT for many. `find` queues a future for its login, and `run` reads the queued logins, up to
 `MAX_BATCH`, in one SELECT. A caller that asks during that SELECT for the same login gets its answer. That
@@ -30,9 +31,9 @@ in any order. `_take` stores what they read by these rules:
 - A deleted phone has no row and no version. If `reread` did not find an id, then a read that began earlier
   does not bring it back (`_gone`).
 
-Changes. `reread` and `members` make the known entries stale before they read. If the read fails, the
-entries stay stale, and the caller tries again. A phone that is found gone although no change named it is
-passed to `vanished`, so that its bindings end.
+Changes. `heard` puts the known entries in doubt at once, and `reread` and `members` before they read. If
+the read fails, the entries stay in doubt, and the caller tries again. A phone that is found gone although no
+change named it is passed to `vanished`, so that its bindings end.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ from registrar.rules.features import ReservedWords, reserved_words
 from registrar.rules.routing import dialled
 
 from .callee_cache import CachedCallees
-from .freshness import BELIEVED_SECONDS, FRESH_SECONDS, SELECT_SECONDS
+from .freshness import FRESH_SECONDS, SELECT_SECONDS, Freshness
 
 LOCK_SECONDS: Final = 5.0
 """How long the lock of a first contact waits for the database: hundreds may come at once."""
@@ -70,7 +71,8 @@ class Entry(NamedTuple):
     phone: Phone | None
     read_at: float
     """When the read began; the phone is at least as new as that."""
-    stale: bool
+    doubted: float | None = None
+    """None, or after the announcement of a change when the entry was last known to be right."""
 
 
 def _nobody_minds(_phone: Phone) -> None:
@@ -90,7 +92,7 @@ class CachedDirectory:
         vanished: Callable[[Phone], None] = _nobody_minds,
         reserved: ReservedWords = ALL_RESERVED,
     ) -> None:
-        """Create an empty cache.
+        """Create an empty cache. Report to `freshness` how changes are followed.
 
         `vanished` is called with each phone that is gone if no change had announced it. `reserved` are the
         words for which no dial plan is read.
@@ -99,15 +101,14 @@ class CachedDirectory:
         self._clock = clock
         self._vanished = vanished
         self._reserved = reserved
-        self._callees = CachedCallees(phones, clock)
+        self.freshness = Freshness(clock)
+        self._callees = CachedCallees(phones, clock, self.freshness)
         self._entries: dict[str, Entry] = {}
         self._unknown: dict[str, Entry] = {}
         self._names: dict[str, str] = {}
         """The login of each phone in `_entries`, by its id."""
         self._gone: dict[str, float] = {}
         """Ids that `reread` did not find -> when that read began, so that no slower read brings one back."""
-        self._heard_since = float("-inf")
-        """Entries read before this moment may have changed without our hearing of it."""
         self._domains: Mapping[str, bool] = {}
         """Domain -> whether it requires SHA-256."""
         self._asked: dict[str, list[asyncio.Future[Phone | None]]] = {}
@@ -164,8 +165,8 @@ class CachedDirectory:
     async def called(self, customer: str, user: str) -> Destination:
         """See ports.DialPlan.
 
-        A callee may be a minute old, or ten minutes without a database. Its phones authenticate no request:
-        they say which phones ring, and with which codecs.
+        A callee is as new as the last change that was heard, or ten minutes old without a database. Its
+        phones authenticate no request: they say which phones ring, and with which codecs.
         """
         words = dialled(user)
         for word in words:
@@ -262,13 +263,20 @@ class CachedDirectory:
         return list(dict.fromkeys([*known.values(), *await self._phones.members(customer)]))
 
     def heard(self, change: Change) -> None:
-        """Note at once what an announced change says of dial plans; `reread` and `members` do the rest."""
-        if change.dial_plan or change.everybody:
+        """Put the entries that a change names in doubt at once; `reread` and `members` read them."""
+        if change.everybody:
+            self.forget_freshness()
+        self._doubt(self._names[phone] for phone in change.phones if phone in self._names)
+        if change.customer:
+            self._doubt(self._of_customer(change.customer))
+        if change.phones or change.customer:
+            self._callees.doubt()
+        elif change.dial_plan:
             self._callees.doubt(change.dial_plan)
 
     def forget_freshness(self) -> None:
         """Note that changes may have been missed. Every entry is read again at its next use; none is lost."""
-        self._heard_since = self._clock()
+        self.freshness.missed()
         self._callees.doubt()
 
     async def read_domains(self) -> None:
@@ -318,13 +326,17 @@ class CachedDirectory:
         return self._entries.get(login) or self._unknown.get(login)
 
     def _is_fresh(self, entry: Entry) -> bool:
-        if entry.stale or entry.read_at < self._heard_since:
+        if entry.doubted is not None or not self.freshness.is_fresh(entry.read_at):
             return False
-        return self._clock() - entry.read_at <= FRESH_SECONDS
+        return entry.phone is not None or self._clock() - entry.read_at <= FRESH_SECONDS
 
     def _is_believed(self, entry: Entry) -> bool:
         """Return whether the entry may be used while the database is away."""
-        return self._clock() - entry.read_at <= BELIEVED_SECONDS
+        right_at = self._right_at(entry) if entry.phone is not None else entry.read_at
+        return self.freshness.is_believed(right_at)
+
+    def _right_at(self, entry: Entry) -> float:
+        return self.freshness.right_at(entry.read_at) if entry.doubted is None else entry.doubted
 
     def _of_customer(self, customer: str) -> dict[str, str]:
         """Return the known logins of a customer, each with the id of its phone."""
@@ -336,7 +348,8 @@ class CachedDirectory:
 
     def _doubt(self, logins: Iterable[str]) -> None:
         for login in logins:
-            self._entries[login] = self._entries[login]._replace(stale=True)
+            entry = self._entries[login]
+            self._entries[login] = entry._replace(doubted=self._right_at(entry))
 
     def _announce(self, gone: list[Phone]) -> None:
         if gone:
@@ -366,7 +379,7 @@ class CachedDirectory:
                     gone.append(there.phone)
                     self._forget(login)
             self._forget(self._names.get(phone.id))
-            self._entries[login] = Entry(phone, started, stale=False)
+            self._entries[login] = Entry(phone, started)
             self._names[phone.id] = login
             self._unknown.pop(login, None)
         for login in asked - {phone.login for phone in found}:
@@ -376,7 +389,7 @@ class CachedDirectory:
                     gone.append(entry.phone)
                 self._forget(login)
                 self._unknown.pop(login, None)  # keeps the newest last
-                self._unknown[login] = Entry(None, started, stale=False)
+                self._unknown[login] = Entry(None, started)
         self._bound()
         return gone
 

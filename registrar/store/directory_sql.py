@@ -5,6 +5,7 @@ import logging
 import re
 import secrets
 import sqlite3
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -242,8 +243,8 @@ class SqlPhones:
             id=oid,
             version=version,
             username=username,
-            domain=(domain or "").lower(),
-            customer=customer,
+            domain=sys.intern((domain or "").lower()),  # shared: a cache holds all phones of a customer
+            customer=sys.intern(str(customer)),
             active=state == "ACTIVE",
             extension=extension or "",
             password="" if sealed is None else self._password(sealed, oid),

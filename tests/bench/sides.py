@@ -25,7 +25,7 @@ LOAD_CORE: Final = "1" if PINNED else ""
 """sipp, and Redis of either side: so the server's core is its own."""
 LOOPBACK: Final = ("127.0.0.1",)
 PHONE_SECONDS: Final = 60.0
-"""A phone read from SQL is fresh for so long (decision 14)."""
+"""The pause of a phone, after which its row was read from SQL again before decision 121."""
 SECRET_KEY: Final = "bench-" * 8
 
 

@@ -111,7 +111,7 @@ async def test_the_views_of_the_first_migration_become_those_of_today(database_u
     newest = await columns_of(engine)
     assert first < newest
     views = {name for name, _ in newest - first if name.endswith("_v1")}
-    assert views == {"callee_v1", "domain_v1", "member_v1", "phone_v1", "pickup_v1"}
+    assert views == {"callee_v1", "change_v1", "domain_v1", "member_v1", "phone_v1", "pickup_v1"}
     assert ("phone_v1", "person") in newest
     async with engine.begin() as connection:
         assert await connection.run_sync(differences) == []

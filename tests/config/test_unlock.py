@@ -147,7 +147,7 @@ async def test_only_one_process_ends_the_time(world: World) -> None:
         await let_time_pass(world, id)
     now = clock.utc_now()
     ended = await asyncio.gather(*(end_unlocks(world.engine, now) for _ in range(3)))
-    assert sorted(id for oids in ended for id in oids) == sorted(ids)
+    assert sorted(id for oids, _ in ended for id in oids) == sorted(ids)
 
 
 async def test_another_time_replaces_the_first(world: World) -> None:

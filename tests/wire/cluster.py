@@ -1,8 +1,9 @@
 """A split deployment: one process of the API and two of SIP, over one database and one Redis."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +85,30 @@ class Cluster:
         if self._postgres:
             return self._postgres.sql(statement, self._database)
         return [[str(value) for value in row] for row in self.api.sql(statement)]
+
+    @contextmanager
+    def held(self, *statements: str) -> Iterator[None]:
+        """Run statements in a transaction that commits after the block; no one else may use `sql` in it."""
+        if self._postgres:
+            for statement in ("BEGIN", *statements):
+                self.sql(statement)
+            yield
+            self.sql("COMMIT")
+            return
+        with closing(sqlite3.connect(self.api.database, timeout=5, isolation_level=None)) as connection:
+            for statement in ("BEGIN IMMEDIATE", *statements):
+                connection.execute(statement)
+            yield
+            connection.execute("COMMIT")
+
+    @property
+    def has_many_writers(self) -> bool:
+        """Whether others can write while a transaction is open."""
+        return self._postgres is not None
+
+    def cut_subscriptions(self) -> None:
+        """Close the connections over which processes hear of changes."""
+        self._redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
 
     def publish(self, word: str) -> None:
         """Announce what was changed in the database by hand."""

@@ -11,14 +11,16 @@ from typing import Final
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from registrar.model import IpMode
+from registrar.model import Change, IpMode
 from registrar.rules.status import LiveStatus
 
 from ... import clock
 from ...audit.system import by_itself
+from ...changes import Noted
 from ...checks import integer
 from ...checks import ip as read_ip
 from ...errors import refused
+from ...noted import note
 from ...tables import AuditLog, SipPhone
 from ..audit import Work
 from ..draft import Document, accepted
@@ -124,8 +126,8 @@ async def any_due(engine: AsyncEngine, now: datetime) -> bool:
         return (await connection.execute(statement)).first() is not None
 
 
-async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
-    """Lock the phones again whose time is over without a contact, and return their ids.
+async def end_unlocks(engine: AsyncEngine, now: datetime) -> tuple[list[str], Noted]:
+    """Lock the phones again whose time is over without a contact; return their ids, and what to publish.
 
     The condition is part of the UPDATE: a phone is locked either by its contact or by this, and by one
     process.
@@ -140,7 +142,9 @@ async def end_unlocks(engine: AsyncEngine, now: datetime) -> list[str]:
         await connection.execute(update(SipPhone).where(due).values(LOCKED_AGAIN))
         if rows:
             await connection.execute(insert(AuditLog), rows)
-    return [str(row["row_oid"]) for row in rows]
+        oids = [str(row["row_oid"]) for row in rows]
+        noted = await note(connection, Change(phones=tuple(oids)))
+    return oids, noted
 
 
 def _locked_again(oid: str, customer: int, mode: str, address: str | None) -> dict[str, object]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registrar.model import Change
-from registrar.store.announce import MAX_IDS, decode, encode
+from registrar.store.announce import MAX_IDS, decode, encode, from_rows, to_rows
 from tests.every import every
 
 IDS = st.text("0123456789abcdef", min_size=24, max_size=24)
@@ -25,7 +25,33 @@ def test_a_long_list_is_said_in_parts() -> None:
     assert tuple(phone for message in messages for phone in decode(message).phones) == phones
 
 
-@every("message", ["", " ", "customer", "customer a b", "dialplan", "dialplan a b", "other x", "\n"])
+def test_the_rows_of_a_change_tell_the_same_as_its_messages() -> None:
+    change = Change(("p1", "u7"), "c1", everybody=True, dial_plan="c2")
+    rows = to_rows(change)
+    assert rows == [
+        ("phone", "p1"),
+        ("phone", "u7"),
+        ("customer", "c1"),
+        ("dialplan", "c2"),
+        ("everybody", ""),
+    ]
+    told = from_rows([*rows, *rows])
+    assert told == [
+        Change(("p1", "u7")),
+        Change(customer="c1"),
+        Change(dial_plan="c2"),
+        Change(everybody=True),
+    ]
+
+
+def test_rows_that_were_announced_are_named_after_their_changes() -> None:
+    messages = encode(Change(("p1",), rows=(7, 9)))
+    assert messages == ["phone p1", "rows 7 9"]
+    assert decode(messages[1]) == Change(rows=(7, 9))
+    assert decode(f"rows 8 -1 x {'9' * 5_000}") == Change(rows=(8,))
+
+
+@every("message", ["", " ", "customer", "customer a b", "rows", "dialplan", "dialplan a b", "other x", "\n"])
 def test_other_words_change_nothing(message: str) -> None:
     assert decode(message) == Change()
 

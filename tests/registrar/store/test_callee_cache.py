@@ -19,7 +19,7 @@ from registrar.store.callee_cache import (
     CachedCallees,
 )
 from registrar.store.directory_cache import CachedDirectory
-from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS
+from registrar.store.freshness import BELIEVED_SECONDS, FRESH_SECONDS, Freshness
 from tests.contract.test_phones import Hands, Rows, believing, phone
 from tests.every import every
 from tests.patience import limit
@@ -36,8 +36,14 @@ REACHED = Devices("200", "Anna", (ANNA,))
 
 
 def cached() -> tuple[CachedCallees, Rows, Hands]:
+    callees, rows, clock, _ = followed()
+    return callees, rows, clock
+
+
+def followed() -> tuple[CachedCallees, Rows, Hands, Freshness]:
     rows, clock = Rows(ANNA), Hands()
-    return CachedCallees(rows, clock), rows, clock
+    freshness = Freshness(clock)
+    return CachedCallees(rows, clock, freshness), rows, clock, freshness
 
 
 @pytest.mark.parametrize(
@@ -194,6 +200,22 @@ async def test_without_a_database_an_answer_is_believed_for_ten_minutes(
         return
     with pytest.raises(StoreUnavailable, match="away"):
         await callees.called(ACME, dialled)
+
+
+async def test_an_answer_stays_good_as_long_as_changes_are_followed() -> None:
+    callees, rows, clock, freshness = followed()
+    await callees.called(ACME, "200")
+    clock.now += 3_600
+    freshness.followed(clock())
+    assert await callees.called(ACME, "200") == REACHED
+    assert len(rows.dialled) == 1
+    callees.doubt()
+    rows.away = True
+    clock.now += BELIEVED_SECONDS
+    assert await callees.called(ACME, "200") == REACHED, "it was right when it was last used"
+    clock.now += 1
+    with pytest.raises(StoreUnavailable):
+        await callees.called(ACME, "200")
 
 
 async def test_a_database_that_hangs_is_away_and_asked_again() -> None:
