@@ -24,6 +24,6 @@ find . -name __pycache__ -prune -exec rm -rf {} +
     registrar/driver.py \
     registrar/store/{keys,scripts,script_runner,snapshot_codec,snapshots_redis,outbox,flow_set,expiry_index,location_redis}.py \
     registrar/store/{directory_cache,freshness,callee_cache,call_codec,calls_redis,people_redis,waiting_redis,wish_cache}.py \
-    registrar/{logs,metrics}.py registrar/store/redis_wire.py registrar/transport/{local,udp,connection,connections,stream,websocket}.py >compile.log 2>&1 || { tail -n 20 compile.log >&2; exit 1; }
+    registrar/{logs,metrics}.py registrar/store/{redis_url,redis_wire}.py registrar/transport/{local,udp,connection,connections,stream,websocket}.py >compile.log 2>&1 || { tail -n 20 compile.log >&2; exit 1; }
 rm -rf build
 echo "compiled: $(find . -name '*.so' | wc -l) modules in $target"

@@ -5,7 +5,6 @@ import socket
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from registrar.driver import Driver
 from registrar.errors import ConfigurationError
@@ -17,6 +16,7 @@ from registrar.rules.access import folded
 from registrar.rules.edges import hop_of
 from registrar.rules.tokens import Target
 from registrar.store.nodes import OVER_TLS, Nodes
+from registrar.store.redis_url import parse_url
 from registrar.transport import local
 from registrar.transport.accept import Acceptor
 from registrar.transport.connection import Connection
@@ -251,7 +251,7 @@ def _told(address: Address, redis_url: str) -> str:
     """Return an address as other nodes use it: instead of a wildcard, our address towards Redis."""
     host, port = address
     if host in WILDCARDS:
-        redis_host = urlsplit(redis_url).hostname or "127.0.0.1"
+        redis_host = parse_url(redis_url).some_host or "127.0.0.1"
         host = local.towards(_resolved(redis_host)) or "127.0.0.1"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -98,6 +98,8 @@ ELSEWHERE: Final = {
     "store/states_memory": CONTRACT + "test_states.py",
     "store/country_facts": "tests/registrar/store/test_country_download.py",
     "store/many": "tests/config/test_live.py",
+    "store/steady_connection": "tests/registrar/store/test_redis_client.py",
+    "store/master_pool": "tests/registrar/store/test_sentinels.py",
     "store/media_engine": "tests/registrar/store/test_media_rtpengine.py",
     "store/media_none": "tests/registrar/store/test_media_rtpengine.py",
     "transport/connection": "tests/registrar/transport/test_connections.py",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import math
 from typing import Any, Final
 
@@ -76,6 +77,7 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
     It sees what is committed, statement by statement, as it would inside a transaction. BEGIN and COMMIT
     would take most of the time of a small query.
     """
+    limits = {"timeout": SQL_TIMEOUT_SECONDS, "command_timeout": SQL_TIMEOUT_SECONDS}
     try:
         engine = create_async_engine(
             url,
@@ -83,7 +85,7 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
             pool_size=10,
             max_overflow=MAX_OVERFLOW,
             isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
-            connect_args={"timeout": SQL_TIMEOUT_SECONDS, "command_timeout": SQL_TIMEOUT_SECONDS},
+            connect_args={**limits, "async_creator_fn": _opened},
         )
     except ModuleNotFoundError:
         raise ConfigurationError(
@@ -91,6 +93,19 @@ def _postgresql(url: str, *, read_only: bool) -> AsyncEngine:
         ) from None
     _look_before_use(engine)
     return engine
+
+
+async def _opened(*arguments: Any, **options: Any) -> Any:
+    """Return an open connection of asyncpg, which is imported if it is there.
+
+    If the URL names several servers and wants one that takes writes (`target_session_attrs`), there may be
+    none during a failover. That is a fault of the store like a server that is away.
+    """
+    asyncpg = importlib.import_module("asyncpg")
+    try:
+        return await asyncpg.connect(*arguments, **options)
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _look_before_use(engine: AsyncEngine) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from .redis_client import MeasuredRedis
 
@@ -30,6 +30,7 @@ async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
     pool = redis.connection_pool
     connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py
     answers: list[object] = []
+    is_replica = False
     now = asyncio.get_running_loop().time
     begun = now()
     try:
@@ -39,8 +40,10 @@ async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
                 answers.append(await connection.read_response(timeout=math.inf))
             except ResponseError as error:
                 answers.append(error)
+                is_replica = is_replica or isinstance(error, ReadOnlyError)
     finally:
-        if len(answers) < len(sent):  # a late answer must not reach the next user of the connection
+        # A late answer must not reach the next user of the connection, and a replica is left.
+        if len(answers) < len(sent) or is_replica:
             await connection.disconnect(nowait=True)
         await pool.release(connection)
         if isinstance(redis, MeasuredRedis):

@@ -1,25 +1,21 @@
 """Client of redis-py for all that is not in the path of a REGISTER: fails quickly and never retries."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import (
-    AbstractConnection,
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
 
 from registrar.collectors import Durations
 
-from .redis_wire import parse_url
+from .master_pool import MasterPool
+from .redis_url import parse_url
+from .steady_connection import STEADY
 
 TIMEOUT_SECONDS: Final = 1.0
-_R = TypeVar("_R", bound=Redis)
 
 
 def heed_cancellation() -> None:
@@ -36,40 +32,39 @@ WAITING: Final = frozenset({"BLOCK", b"BLOCK"})
 """The word of a command that waits for something, as we write it and as redis-py does."""
 
 
-class _Steady(AbstractConnection):
-    """A connection that says in redis-py's words when the server has closed it.
+class LeavingRedis(Redis):
+    """A client that leaves a server which has become a replica: the next command looks for the master.
 
-    uvloop raises RuntimeError if a transport is written to after its end. redis-py expects OSError: without
-    this the error would pass all code that expects a fault of the store, and end the process.
+    A host name may lead to another server by now, as with a service in the cloud.
     """
 
-    async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """Execute one command, as Redis.execute_command does."""
         try:
-            await super()._send_packed_command(command)
-        except RuntimeError as error:
-            raise ConnectionResetError(str(error)) from error
+            # redis-py leaves out the types of this method
+            return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+        except ReadOnlyError:
+            await self.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """See Redis.pipeline."""
+        return LeavingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
-class _Tcp(_Steady, Connection):
-    pass
+class LeavingPipeline(Pipeline):
+    """A pipeline that leaves such a server, too."""
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """See Pipeline.execute."""
+        try:
+            return await super().execute(raise_on_error)
+        except ReadOnlyError:
+            await self.connection_pool.disconnect(inuse_connections=False)
+            raise
 
 
-class _Tls(_Steady, SSLConnection):
-    pass
-
-
-class _Unix(_Steady, UnixDomainSocketConnection):
-    pass
-
-
-STEADY: Final[Mapping[type[AbstractConnection], type[AbstractConnection]]] = {
-    Connection: _Tcp,
-    SSLConnection: _Tls,
-    UnixDomainSocketConnection: _Unix,
-}
-
-
-class MeasuredRedis(Redis):
+class MeasuredRedis(LeavingRedis):
     """A client that measures how long each command takes, except commands that wait for something."""
 
     took: Durations
@@ -79,8 +74,7 @@ class MeasuredRedis(Redis):
         now = asyncio.get_running_loop().time
         begun = now()
         try:
-            # redis-py leaves out the types of this method
-            return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+            return await super().execute_command(*arguments, **options)
         finally:
             if WAITING.isdisjoint(arguments):
                 self.took.add(now() - begun)
@@ -91,26 +85,32 @@ def connect(url: str, *, errors: str = "strict") -> Redis:
 
     Raises ConfigurationError for an invalid URL.
     """
-    return _steady(Redis.from_url(url, **_options(url, errors)))
+    return _client(LeavingRedis, url, errors)
 
 
 def connect_measured(url: str) -> MeasuredRedis:
     """Return a client like that of `connect`, which counts in `took`. Raises ConfigurationError."""
-    # redis-py says that it is a Redis, and makes one of the class that is asked
-    client: MeasuredRedis = MeasuredRedis.from_url(url, **_options(url, "strict"))  # type: ignore[assignment]
+    client = _client(MeasuredRedis, url, "strict")
     client.took = Durations()
-    return _steady(client)
-
-
-def _steady(client: _R) -> _R:
-    """Let the client make connections that report their end; it has made none yet."""
-    pool = client.connection_pool
-    pool.connection_class = STEADY[pool.connection_class]
     return client
 
 
-def _options(url: str, errors: str) -> dict[str, Any]:
-    parse_url(url)
+Client = TypeVar("Client", bound=LeavingRedis)
+
+
+def _client(kind: type[Client], url: str, errors: str) -> Client:
+    address = parse_url(url)
+    address.tls_context()
+    # redis-py says that it makes a Redis, and makes one of the class that is asked
+    if address.sentinels:
+        return cast(Client, kind.from_pool(MasterPool(address, **_options(errors))))
+    client = cast(Client, kind.from_url(url, **_options(errors)))
+    pool = client.connection_pool
+    pool.connection_class = STEADY[pool.connection_class]  # it has made none yet
+    return client
+
+
+def _options(errors: str) -> dict[str, Any]:
     return {
         "decode_responses": True,
         "encoding_errors": errors,

@@ -7,18 +7,18 @@ of the location are in the path of every REGISTER, so they use this connection. 
 import asyncio
 import contextlib
 import logging
-import ssl
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import hiredis
 
 from registrar.collectors import Durations
-from registrar.errors import ConfigurationError, StoreUnavailable
+from registrar.errors import StoreUnavailable
+
+from .redis_url import parse_url
+from .sentinels import Sentinels
 
 ANSWER_SECONDS: Final = 0.4
 """A command that Redis has not answered by then has failed."""
@@ -32,45 +32,12 @@ CONNECT_SECONDS: Final = 2.0
 RETRY_SECONDS: Final[tuple[float, ...]] = (0.05, 0.1, 0.2, 0.5)
 MAX_WAITING: Final = 20_000
 """Limit of commands that wait for an answer; further commands fail."""
+ELSEWHERE: Final = ("READONLY ", "LOADING ", "MASTERDOWN ", "NOREPLICAS ")
+"""Begin the answers of a server that takes no writes: it became a replica, has just started, or is cut off
+from its replicas. If another one takes them, only a new connection finds it."""
 
 log = logging.getLogger(__name__)
 Argument = bytes | str | int
-
-
-@dataclass(frozen=True)
-class Address:
-    """Address of Redis from a URL."""
-
-    host: str = ""
-    port: int = 6379
-    path: str = ""
-    tls: bool = False
-    username: str = ""
-    password: str = ""
-    database: int = 0
-
-
-def parse_url(url: str) -> Address:
-    """Return the address in `redis://`, `rediss://` or `unix://`. Raises ConfigurationError."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port or 6379
-        database = int(parts.path.strip("/") or 0) if parts.scheme != "unix" else 0
-    except ValueError:
-        raise ConfigurationError("REGISTRAR_REDIS_URL has a port or database that is not a number") from None
-    if parts.query:
-        raise ConfigurationError(
-            "REGISTRAR_REDIS_URL: the database goes into the path, redis://host:port/2; nothing after a ?"
-        )
-    username, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if parts.scheme == "unix":
-        return Address(path=unquote(parts.path), username=username, password=password)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise ConfigurationError(
-            "REGISTRAR_REDIS_URL must be redis://host:port/db, rediss://host:port/db or unix:///path"
-        )
-    tls = parts.scheme == "rediss"
-    return Address(parts.hostname, port, tls=tls, username=username, password=password, database=database)
 
 
 class Wire:
@@ -82,9 +49,12 @@ class Wire:
     def __init__(self, url: str, on_connect: Callable[[], Awaitable[None]] | None = None) -> None:
         """Create a closed connection.
 
-        `on_connect` runs after each (re)connection, before other callers may use it.
+        `on_connect` runs after each (re)connection, before other callers may use it. Raises
+        ConfigurationError.
         """
-        self._address = parse_url(url)
+        address = self._address = parse_url(url)
+        self._tls = address.tls_context()
+        self._sentinels = Sentinels(address) if address.sentinels else None
         self._on_connect = on_connect
         self._transport: asyncio.WriteTransport | None = None
         self._protocol: _Protocol | None = None
@@ -99,6 +69,8 @@ class Wire:
         self._reader = hiredis.Reader()
         self._watch: asyncio.TimerHandle | None = None
         self._broken = asyncio.Event()
+        self._refusal = ""
+        """The answer of a server that takes no writes."""
         self.why = "not connected yet"
         """The text of the last fault."""
         self.up = False
@@ -111,13 +83,26 @@ class Wire:
 
     async def run(self) -> None:
         """Keep the connection until cancelled; each loss and each return is one line in the log."""
+        if self._sentinels is None:
+            await self._keep()
+            return
+        watch = asyncio.create_task(self._sentinels.watch(self._leave))
+        try:
+            await self._keep()
+        finally:
+            watch.cancel()
+
+    async def _leave(self) -> None:
+        self._drop("another server has become the master")
+
+    async def _keep(self) -> None:
         delays = iter(RETRY_SECONDS)
         told = ""
         while True:
             try:
                 await self._connect()
             except (OSError, TimeoutError, StoreUnavailable, hiredis.HiredisError) as error:
-                self._drop(f"{type(error).__name__}: {error}")
+                self._drop(_reason(error))
                 if told != self.why:
                     log.warning("Redis is away: %s", self.why)
                     told = self.why
@@ -211,6 +196,8 @@ class Wire:
                 self._resolve(future, answer)
         except (hiredis.ProtocolError, IndexError) as error:
             self._drop(f"not Redis: {error}")
+        if self._refusal:
+            self._drop(self._refusal)
 
     def lost(self, error: Exception | None) -> None:
         """Drop the connection after its transport was lost."""
@@ -218,6 +205,8 @@ class Wire:
 
     def _resolve(self, future: asyncio.Future[Any] | None, answer: object) -> None:
         failed = isinstance(answer, hiredis.ReplyError)
+        if failed and str(answer).startswith(ELSEWHERE):
+            self._refusal = str(answer)
         if future is None:
             self.errors += failed
         elif not future.done():  # a cancelled caller must not shift the other answers
@@ -254,18 +243,10 @@ class Wire:
         self._broken.clear()
         loop = asyncio.get_running_loop()
         self._now = loop.time
-        address = self._address
-
+        self._refusal = ""
         protocol = self._protocol = _Protocol(self)
         async with asyncio.timeout(CONNECT_SECONDS):
-            if address.path:
-                transport, _ = await loop.create_unix_connection(lambda: protocol, address.path)
-            else:
-                tls = ssl.create_default_context() if address.tls else None
-                transport, _ = await loop.create_connection(
-                    lambda: protocol, address.host, address.port, ssl=tls
-                )
-            self._transport = transport
+            self._transport = await self._reach(protocol)
             await self._greet()
             if self._on_connect is not None:
                 await self._on_connect()
@@ -273,6 +254,21 @@ class Wire:
             raise StoreUnavailable(self.why)
         self.up = True
         self.opened.set()
+
+    async def _reach(self, protocol: "_Protocol") -> asyncio.WriteTransport:
+        """Return an open transport to the server that takes writes."""
+        address, loop = self._address, asyncio.get_running_loop()
+        if address.path:
+            local, _ = await loop.create_unix_connection(lambda: protocol, address.path)
+            return local
+        host, port = address.host, address.port
+        if self._sentinels is not None:
+            host, port = await self._sentinels.master()
+        transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=self._tls)
+        if self._broken.is_set():  # meanwhile the sentinels have named another one
+            transport.close()
+            raise StoreUnavailable(self.why)
+        return transport
 
     async def _greet(self) -> None:
         address = self._address
@@ -283,6 +279,8 @@ class Wire:
             await self._queue(("SELECT", address.database))
         await self._queue(("CLIENT", "SETNAME", "registrar"))
         await self._queue(("PING",))
+        if self._sentinels is not None and (await self._queue(("ROLE",)))[0] != b"master":
+            raise StoreUnavailable("the server that the sentinels name is a replica")
 
     def early(self, *arguments: Argument) -> asyncio.Future[Any]:
         """Queue one command like `send`, for `on_connect`, before the connection is open to other callers."""
@@ -306,6 +304,11 @@ class Wire:
             if future is not None and not future.done():
                 future.set_exception(StoreUnavailable(why))
         self._broken.set()
+
+
+def _reason(error: BaseException) -> str:
+    """Return why there is no connection. What Redis or we have said needs no name of a class."""
+    return str(error) if isinstance(error, StoreUnavailable) else f"{type(error).__name__}: {error}"
 
 
 def _full() -> StoreUnavailable:

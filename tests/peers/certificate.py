@@ -1,6 +1,7 @@
 """Certificates as an operator gets them from elsewhere."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def certify(name: str, key: PrivateKey | None = None, days: float = 90) -> tuple[bytes, bytes]:
-    """A new certificate for one name, and its key, both PEM."""
+    """A new certificate for one name or IP address, and its key, both PEM."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
@@ -27,10 +28,17 @@ def certify(name: str, key: PrivateKey | None = None, days: float = 90) -> tuple
         .serial_number(x509.random_serial_number())
         .not_valid_before(BEGIN - timedelta(days=100))
         .not_valid_after(BEGIN + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM), pem(key, serialization.NoEncryption())
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def pem(key: PrivateKey, encryption: serialization.KeySerializationEncryption) -> bytes:

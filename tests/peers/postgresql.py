@@ -82,6 +82,7 @@ class PostgresServer:
             raise PeerFailed("PostgreSQL is not installed (deploy/peers.sh installs it)")
         self._folder = folder
         self._network = network
+        self._primary: PostgresServer | None = None
         self._home = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._data = self._home / "data"
         self.port = free_port()
@@ -174,12 +175,33 @@ class PostgresServer:
         self._leave_psql()
         raise PeerFailed(f"psql: {refusal.strip()}")
 
+    def standby(self) -> "PostgresServer":
+        """Another server, which is a copy of this one when it starts, and follows it until `promote`."""
+        made = PostgresServer()
+        made._primary = self
+        return made
+
+    def promote(self) -> None:
+        """A standby takes writes from now on."""
+        self.sql("SELECT pg_promote()")
+
     def _init(self) -> None:
         if os.getuid() == 0:
             owner = pwd.getpwnam(OWNER)
             os.chown(self._home, owner.pw_uid, owner.pw_gid)
         argv = [str(self._folder / "initdb"), "-D", str(self._data), "-U", OWNER, "-A", "trust"]
         argv += ["--locale=C.UTF-8", "-E", "UTF8", "--no-sync", "--no-instructions"]
+        if self._primary is not None:
+            argv = [
+                str(self._folder / "pg_basebackup"),
+                "-D",
+                str(self._data),
+                "-U",
+                OWNER,
+                "-h",
+                "127.0.0.1",
+            ]
+            argv += ["-p", str(self._primary.port), "-R", "--checkpoint=fast", "--no-sync"]
         done = subprocess.run(
             _as_owner(argv),
             cwd=self._home,

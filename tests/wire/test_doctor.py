@@ -121,6 +121,10 @@ def test_a_database_that_is_none_fails(tmp_path: Path) -> None:
         pytest.param("redis_url", f"redis://:{SECRET}@127.0.0.1:9/0", "Redis", "127.0.0.1:9", id="no Redis"),
         pytest.param("redis_url", f"http://:{SECRET}@127.0.0.1/", "Redis", "must be redis://", id="a page"),
         pytest.param("redis_url", f"redis://h/?password={SECRET}", "Redis", "nothing after", id="a query"),
+        pytest.param(
+            "redis_url", f"redis+sentinel://127.0.0.1:9/m?sentinel_password={SECRET}", "Redis",
+            "127.0.0.1:9", id="no sentinel",
+        ),
     ],
 )  # fmt: skip
 def test_a_store_that_is_away_fails_and_its_password_stays_hidden(

@@ -16,12 +16,14 @@ import pytest
 from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.phone import Account
+from tests.peers.postgresql import PostgresServer
 from tests.peers.process import frozen
 from tests.peers.redis import RedisServer
+from tests.peers.sentinel import PASSWORD, RedisGroup
 from tests.wire.conftest import Report
 from tests.wire.ledger import Book, Load, lost
 from tests.wire.locks import everybody_locked_out, writers_locked_out
-from tests.wire.need import in_soak, need, rounds
+from tests.wire.need import in_soak, need, need_postgresql, rounds
 from tests.wire.site import Handset, Site, within
 
 pytestmark = pytest.mark.wire
@@ -34,6 +36,11 @@ VISIBLE_SECONDS: Final = limit(10.0)
 """After the end of a fault every promise is to be seen by then."""
 KILLS: Final = 3
 """Faults in one test; more of them are more tests."""
+FAILOVERS: Final = rounds(1, 3)
+STRANGERS: Final = 20
+"""Phones that register for the first time during a failover."""
+REFUSED_SECONDS: Final = 5.0
+"""From the death of a master to the last refusal; its sentinels wait for a second of them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,21 @@ class Fleet:
         if redis is None:
             return Site(folder, tenant=self.tenant, data_dir=data)
         return Site(folder, tenant=self.tenant, data_dir=data, redis_url=redis.url)
+
+    def guarded_site(self, folder: Path, group: RedisGroup) -> Site:
+        """A server for them whose Redis has sentinels."""
+        return GuardedSite(group, folder, tenant=self.tenant, data_dir=str(self.data))
+
+
+class GuardedSite(Site):
+    """A server whose Redis has sentinels: the test, too, looks at the present master."""
+
+    def __init__(self, group: RedisGroup, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, redis_url=group.url(), **settings)
+        self._group = group
+
+    def _place(self) -> list[str]:
+        return ["-p", str(self._group.master.port), "-a", PASSWORD, "--no-auth-warning"]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +168,33 @@ def test_redis_is_killed_under_load(batch: int, fleet: Fleet, tmp_path: Path, re
         judge(load, site, fleet, KILLS, report)
 
 
+@pytest.mark.parametrize("batch", range(rounds(1, 7)))
+def test_the_master_of_redis_fails_over_under_load(
+    batch: int, fleet: Fleet, tmp_path: Path, report: Report
+) -> None:
+    """Phones that were never here are refused while there is no master; the others notice nothing."""
+    need("redis-server", "redis-cli")
+    with RedisGroup(tmp_path) as group, fleet.guarded_site(tmp_path, group) as site:
+        with Load(fleet.accounts, site.sip, rate=RATE) as load:
+            for _ in range(FAILOVERS):
+                serve_a_spell(load)
+                strangers = [site.new_phone() for _ in range(STRANGERS)]
+                with Load([one.account for one in strangers], site.sip, rate=RATE / 10) as new:
+                    former, killed = group.kill_master(), time.time()
+                    group.wait_for_another_than(former)
+                    within(5, site.ready, "ready again")
+                    serve_a_spell(load)
+                group.bring_back(former)
+                last = max((one.at for one in new.result.refused), default=killed)
+                report(
+                    f"{dict(new.result.codes)} to new phones, the last refusal after {last - killed:.1f} s"
+                )
+                assert last - killed <= limit(REFUSED_SECONDS)
+                assert Counter(new.book.violations) == {}
+                assert lost(site, strangers, new.book) == []
+        judge(load, site, fleet, FAILOVERS, report)
+
+
 def test_the_embedded_redis_is_killed_under_load(fleet: Fleet, tmp_path: Path, report: Report) -> None:
     with fleet.site(tmp_path) as site:
         with Load(fleet.accounts, site.sip, rate=RATE) as load:
@@ -226,6 +275,34 @@ def test_the_database_is_locked_under_load(
         judge(load, site, fleet, 1, report)
         assert Counter(new.book.violations) == {}
         assert during > RATE
+
+
+@pytest.mark.soak
+def test_postgresql_fails_over_under_load(tmp_path: Path, report: Report) -> None:
+    """The URL names both servers; the standby becomes the one that takes writes."""
+    need_postgresql()
+    with PostgresServer() as primary:
+        name = primary.create()
+        with primary.standby() as standby:
+            hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (primary, standby))
+            url = f"postgresql+asyncpg://postgres@/{name}?{hosts}&target_session_attrs=read-write"
+            site = Site(tmp_path, database_url=url)
+            site.command("migrate")
+            with site:
+                fleet = Fleet(tmp_path, site.demo(), [site.new_phone() for _ in range(PHONES // 4)])
+                with Load(fleet.accounts, site.sip, rate=RATE / 2) as load:
+                    serve_a_spell(load)
+                    primary.kill9()
+                    within(5, lambda: site.health("ready") == 503, "it is noticed")
+                    before = load.acknowledged
+                    time.sleep(SPELL_SECONDS)  # the length of the fault
+                    assert load.acknowledged > before, "phones that were read before go on"
+                    standby.promote()
+                    took = within(5, site.ready, "ready again")
+                    report(f"ready {took:.2f} s after the standby took over")
+                    assert site.new_phone().account.password
+                    serve_a_spell(load)
+                judge(load, site, fleet, 1, report)
 
 
 def test_nothing_is_left_of_them(fleet: Fleet) -> None:

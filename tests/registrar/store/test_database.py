@@ -1,6 +1,7 @@
 """registrar/store/database.py on PostgreSQL: whoever takes a connection gets one that stands."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -71,3 +72,31 @@ async def test_an_error_of_a_statement_leaves_the_connection_usable(postgres: Po
             with pytest.raises(DBAPIError):
                 await connection.execute(text("SELECT 1 / 0"))
         assert await who(engine) == first
+
+
+async def test_of_two_servers_the_one_that_takes_writes_is_used() -> None:
+    """While there is none, that is a fault of the store, as its absence is."""
+    with PostgresServer() as primary, primary.standby() as standby:
+        hosts = [f"host=127.0.0.1:{server.port}" for server in (standby, primary)]
+        engine = database.connect(
+            f"postgresql+asyncpg://postgres@/postgres?{'&'.join(hosts)}&target_session_attrs=read-write"
+        )
+        assert await port(engine) == primary.port
+        primary.kill9()
+        with contextlib.suppress(DBAPIError, OSError):  # its connection may not have heard of it yet
+            await port(engine)
+        with pytest.raises(OSError, match=str(primary.port)):
+            await port(engine)
+        lonely = database.connect(standby.url() + "?target_session_attrs=read-write")
+        with pytest.raises(OSError, match="read-write"):
+            await port(lonely)
+        standby.promote()
+        assert [await port(one) for one in (engine, lonely)] == [standby.port] * 2
+        await engine.dispose()
+        await lonely.dispose()
+
+
+async def port(engine: AsyncEngine) -> int:
+    """Where the server listens that answers."""
+    async with engine.connect() as connection:
+        return int((await connection.execute(text("SELECT inet_server_port()"))).scalar_one())

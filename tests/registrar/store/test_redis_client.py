@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import uvloop
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import ReadOnlyError
 
 from registrar.errors import ConfigurationError
-from registrar.store import event_stream
+from registrar.store import event_stream, many
 from registrar.store.redis_client import connect, connect_measured
 from tests.contract.servers import running
 
@@ -70,3 +71,32 @@ def test_a_connection_that_the_server_closed_is_a_fault_of_the_store() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(write_after_the_end())
+
+
+async def test_a_server_that_became_a_replica_is_left() -> None:
+    """A command, a pipeline and many at once: the next one has a new connection, which may lead elsewhere."""
+    with running("redis") as server:
+        redis = connect(server.url)
+        await redis.set("a", "1")
+        await redis.replicaof("127.0.0.1", 9)
+
+        async def a_command() -> object:
+            return await redis.set("a", "2")
+
+        async def a_pipeline() -> object:
+            pipeline = redis.pipeline(transaction=False)
+            pipeline.set("a", "2")
+            return await pipeline.execute()
+
+        async def many_at_once() -> object:
+            (answer,) = await many.ask(redis, [many.command("SET", "a", "2")])
+            assert isinstance(answer, Exception)
+            raise answer
+
+        for write in (a_command, a_pipeline, many_at_once):
+            first = await redis.client_id()
+            assert await redis.client_id() == first
+            with pytest.raises(ReadOnlyError):
+                await write()
+            assert await redis.client_id() != first
+        await redis.aclose()

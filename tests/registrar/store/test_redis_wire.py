@@ -37,6 +37,7 @@ class Yes:
     def __init__(self) -> None:
         self.commands: list[list[bytes]] = []
         self.left = asyncio.Event()
+        self.answer = b"+OK"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = hiredis.Reader()
@@ -45,7 +46,7 @@ class Yes:
                 commands.feed(data)
                 while (command := commands.gets()) is not False:
                     self.commands.append(command)
-                    writer.write(b"+OK\r\n")
+                    writer.write(self.answer + b"\r\n")
             writer.close()
             await writer.wait_closed()
         self.left.set()
@@ -116,3 +117,36 @@ async def test_events_that_were_published_stay_when_the_note_of_it_cannot_be_sen
     await asyncio.sleep(0.01)
     assert [command[0] for command in server.commands] == [b"XADD"]
     assert faults == []
+
+
+@pytest.mark.parametrize("code", ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS"])
+@pytest.mark.parametrize("command", ["send", "tell"])
+async def test_a_server_that_takes_no_writes_is_left(
+    wire: Wire, server: Yes, code: str, command: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another one may take them by now, and a host name may lead there."""
+    server.answer = f"-{code} not here".encode()
+    waiting = [getattr(wire, command)("SET", "a", number) for number in range(2)]
+    if command == "send":
+        for answer in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(answer, StoreUnavailable)
+            assert str(answer) == f"{code} not here"
+    async with asyncio.timeout(limit(5)):
+        await server.left.wait()
+    assert (wire.up, wire.why) == (False, f"{code} not here")
+    with pytest.raises(StoreUnavailable, match=code):
+        wire.send("SET", "a", 3)
+    server.answer = b"+OK"
+    async with asyncio.timeout(limit(5)):
+        while not wire.up:
+            await asyncio.sleep(0.01)
+    assert await wire.send("SET", "a", 4) == b"OK"
+    assert [line.getMessage() for line in caplog.records][-1] == "Redis is back"
+    server.left.clear()
+
+
+async def test_another_error_keeps_the_connection(wire: Wire, server: Yes) -> None:
+    server.answer = b"-OOM command not allowed"
+    with pytest.raises(StoreUnavailable, match="OOM"):
+        await wire.send("SET", "a", 1)
+    assert wire.up
