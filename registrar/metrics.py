@@ -103,6 +103,16 @@ class Metrics:
         self.dropped = Labelled(
             "registrar_sip_dropped", "Datagrams and messages that got no answer", ["reason"], registry
         )
+        self.handed_over = Counter(
+            "registrar_handed_over",
+            "Datagrams that came to this worker and were for another one",
+            registry=registry,
+        )
+        self.starts = Gauge(
+            "registrar_worker_starts",
+            "How often this worker was started, the first start included",
+            registry=registry,
+        )
         self.parse_errors = Labelled(
             "registrar_sip_parse_errors", "Messages that are not SIP as we read it", ["layer"], registry
         )

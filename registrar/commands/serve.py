@@ -1,4 +1,8 @@
-"""`registrar serve`: runs the SIP and the HTTP side in one process, and the embedded Valkey as its child."""
+"""`registrar serve`: one process for everything, or a parent and one process for each part.
+
+In one process, the embedded Valkey is its child. With workers, `divided` forks the processes, and each of them
+runs `run` with its part.
+"""
 
 import asyncio
 import logging
@@ -24,6 +28,7 @@ from config.guard import Guard, Managed
 from config.health import Readiness
 from config.monitoring import monitoring_app
 from config.operations.demo import demo_tenant
+from config.operations.keys import KINDS
 from config.places import HttpLimits, Places
 from config.provisioning.build import limiter_of, phone_files
 from config.provisioning.serve import PhoneFiles
@@ -35,22 +40,26 @@ from registrar.capacity import descriptors, http_places
 from registrar.errors import ConfigurationError
 from registrar.handlers.calls.hunting import Patience
 from registrar.handlers.events.notifier import Limits as SubscriptionLimits
-from registrar.listeners import Addresses
+from registrar.listeners import Addresses, Shared
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.rules.quotas import Quotas
-from registrar.settings import Settings
+from registrar.settings import KEYS, Settings
 from registrar.store import redis_client, wall_clock
+from registrar.store.keyring import Keyring
 from registrar.store.measured import measure
 from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
 
-from .first_steps import print_demo, print_first_steps
-from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
+from . import siblings
+from .first_steps import print_demo, print_first_steps, print_workers
+from .installation import DEMO_LISTENER, Installation, Stores, held_keys, lacks_listener, opened
 from .key_watch import Again, KeyWatch
 from .served_certificate import concerns, served_certificate
 from .side import Side
+from .supervisor import Supervisor
+from .workers import Part, Ports, Role, count
 
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
@@ -61,44 +70,120 @@ LEGACY: Final = (
     "phones load there may be read on its way. Leave it on only while phones of such models are in use"
 )
 
+BOTH: Final = (signal.SIGINT, signal.SIGTERM)
+SIGTERM_ALONE: Final = (signal.SIGTERM,)
 Ready = Callable[[], Awaitable[Readiness]]
+Exposition = Callable[[], Awaitable[bytes]]
 
 log = logging.getLogger("registrar")
 
 
+def divided(installation: Installation, side: Side, *, demo: bool) -> Part | None:
+    """Fork the processes of this installation; return None if it needs only one.
+
+    In each child, return its part. In the parent, end with SystemExit. Raise ConfigurationError.
+    """
+    settings = installation.settings
+    workers = count(settings, side)
+    if not workers:
+        return None
+
+    def ready() -> None:
+        print_workers(workers, api=side is Side.ALL)
+        if not demo:
+            print_first_steps(installation, sip=True, api=side is Side.ALL)
+        log.info("ready")
+
+    has_front = side is Side.ALL or bool(settings.sip_http or settings.management)
+    ports = Ports(settings, workers)
+    parent = Supervisor(ports, workers, ready, has_front=has_front, keeps_valkey=installation.embedded)
+    return parent.run()
+
+
+async def keep(installation: Installation, part: Part, *, wants_certificate: bool) -> None:
+    """Prepare what all processes need, then run the embedded Valkey until all of them have ended."""
+    stop = _stop_event(part, SIGTERM_ALONE)
+    async with _valkey(installation):
+        async with opened(installation, upgrade=False):
+            if wants_certificate:
+                await asyncio.to_thread(installation.certificate)
+        part.told_ready()
+        if installation.embedded:
+            await stop.wait()
+
+
+def renewed(installation: Installation, again: Again) -> Installation:
+    """Return the installation with the keys that its files hold now: the parent knows those of its start."""
+    fresh = again.read()
+    names = {name: getattr(fresh, name) for name in KEYS}
+    settings = installation.settings.model_copy(update=names)
+    rings = {kind: Keyring(*held_keys(settings, installation.directory, kind)) for kind in KINDS}
+    return replace(installation, settings=settings, secret_keys=rings["secret"], jwt_keys=rings["jwt"])
+
+
+def _stop_event(part: Part | None, numbers: tuple[signal.Signals, ...]) -> asyncio.Event:
+    """Return the event that a signal sets, and the end of the parent if there is one."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    if part is not None:
+        part.watch_parent(stop)
+    return stop
+
+
 async def run(
-    installation: Installation, side: Side, lines: RequestLines, again: Again, *, demo: bool
+    installation: Installation,
+    side: Side,
+    lines: RequestLines,
+    again: Again,
+    *,
+    demo: bool,
+    part: Part | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
-    Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
+    `part` is what this process does if it is one of several. Raise ConfigurationError and AnotherNode, some
+    of them in an ExceptionGroup.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    _say_what_is_unusual(installation)
-    _say_if_phones_get_no_files(installation, wanted=demo and side is not Side.SIP)
+    wants_certificate = _wants_certificate(installation.settings, side)
+    if part is not None and part.starts > 1:
+        installation = await asyncio.to_thread(renewed, installation, again)
+    if part is not None and part.role is Role.KEEPER:
+        await keep(installation, part, wants_certificate=wants_certificate)
+        return
+    serves_sip = side is not Side.API and (part is None or part.role is Role.WORKER)
+    serves_api = side is not Side.SIP and (part is None or part.role is Role.FRONT)
+    stop = _stop_event(part, BOTH)
+    if part is None or part.shared is None or part.shared.number == 1:
+        _say_what_is_unusual(installation)
+        _say_if_phones_get_no_files(installation, wanted=demo and side is not Side.SIP)
     async with (
-        _valkey(installation),
+        _valkey(installation, runs=part is None),
         opened(installation, upgrade=False) as stores,
-        served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
+        served_certificate(installation, wanted=wants_certificate) as tls,
     ):
         await wall_clock.ask(stores.redis, wall_clock.wall_clock)
         metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
         _measure(stores, metrics)
-        watch = KeyWatch(installation, stores, metrics, again, seals=side is not Side.SIP)
-        sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
-        ready = _readiness(stores, sip, tls)
+        watch = KeyWatch(installation, stores, metrics, again, seals=serves_api)
+        shared = part.shared if part is not None else None
+        sip = _sip_side(installation, stores, metrics, lines, tried, tls, shared) if serves_sip else None
+        ready, exposition = _readiness(stores, sip, tls), _exposition(metrics, part)
+        if part is not None:
+            metrics.starts.set(part.starts)
+            if part.role is Role.FRONT:
+                ready = _readiness_of_all(ready, part)
         places = _places(installation.settings, metrics)
         servers: list[HttpServer] = []
         pages: FastAPI | None = None
         jobs: list[Callable[[asyncio.Event], Coroutine[object, object, None]]] = []
-        if side is not Side.SIP:
-            api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
-            pages = _http_app(api, stores, metrics, ready, tried)
+        if serves_api:
+            whole = installation.api()
+            api = whole if side is Side.ALL else replace(whole, wss_listener=None)
+            pages = _http_app(api, stores, metrics, ready, exposition, tried)
             servers += _http_servers(installation.settings, pages, places, tls)
             parts = pages.state.parts
             jobs = [
@@ -109,7 +194,8 @@ async def run(
                 parts.chainer.run,
             ]
             servers += _phone_servers(installation, parts, stores, metrics, tls)
-        servers += _monitoring_servers(installation, stores, ready, metrics, places, pages, sip)
+        if part is None or part.role is Role.FRONT:
+            servers += _monitoring_servers(installation, stores, ready, exposition, metrics, places, pages, side)
         async with asyncio.TaskGroup() as tasks:
             running = []
             tasks.create_task(watch.run(stop))
@@ -118,18 +204,25 @@ async def run(
                 running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:
                 tasks.create_task(job(stop))
+            if sip is not None and part is not None and part.state is not None:
+                tasks.create_task(siblings.Told(sip.state, metrics.exposition).run(part.state, stop))
             for http in servers:
                 running.append(tasks.create_task(http.run(stop)))
                 await _started(http.started, running)
             if sip is not None:
                 await _started(sip.started, running)
-            if demo:
-                print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
-            else:
-                print_first_steps(installation, sip=side is not Side.API, api=side is not Side.SIP)
             memory.settle()
             tasks.create_task(memory.tidy(stop))
-            log.info("ready")
+            if part is not None:
+                part.told_ready()
+            if demo and serves_api and (part is None or part.starts == 1):
+                if part is not None:
+                    await _started_or_stopped(part, stop)
+                print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+            elif part is None:
+                print_first_steps(installation, sip=serves_sip, api=serves_api)
+            if part is None:
+                log.info("ready")
 
 
 def _wants_certificate(settings: Settings, side: Side) -> bool:
@@ -164,16 +257,17 @@ def _monitoring_servers(
     installation: Installation,
     stores: Stores,
     ready: Ready,
+    exposition: Exposition,
     metrics: Metrics,
     places: Places,
     pages: FastAPI | None,
-    sip: SipSide | None,
+    side: Side,
 ) -> list[HttpServer]:
     """Return the servers for monitoring: that of the SIP side alone, and the one that wants no token."""
     settings, servers = installation.settings, []
     guard = Guard(stores.reader, installation.jwt_keys, settings.trusted_proxies)
-    shown = monitoring_app(ready, metrics, settings.trusted_proxies, guard)
-    if sip is not None and settings.sip_http:
+    shown = monitoring_app(ready, metrics, exposition, settings.trusted_proxies, guard)
+    if side is not Side.API and settings.sip_http:
         servers.append(HttpServer(settings.sip_http, shown, places, setting="SIP_HTTP"))
     if settings.management:
         servers.append(HttpServer(settings.management, Managed(pages or shown), places, setting="MANAGEMENT"))
@@ -226,6 +320,14 @@ def _phone_servers(
     return servers
 
 
+async def _started_or_stopped(part: Part, stop: asyncio.Event) -> None:
+    """Wait until all processes were ready once, or for the stop."""
+    waiting = [asyncio.create_task(part.until_all_ready()), asyncio.create_task(stop.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
 async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:
     """Wait until a part has started, or until a task in `running` ends because it failed."""
     waiting = asyncio.create_task(event.wait())
@@ -240,10 +342,11 @@ def _sip_side(
     lines: RequestLines,
     tried: WrongPasswordLines,
     tls: ServerTls | None,
+    shared: Shared | None,
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
     return SipSide(
-        _sip_settings(installation, stores.in_use.media_sessions),
+        _sip_settings(installation, stores.in_use.media_sessions, shared),
         redis,
         stores.reader,
         stores.writer,
@@ -252,12 +355,16 @@ def _sip_side(
         lines,
         tried,
         tls,
+        shared,
     )
 
 
-def _sip_settings(installation: Installation, media_sessions: str) -> SipSettings:
-    """Return the settings of the SIP side."""
+def _sip_settings(installation: Installation, media_sessions: str, shared: Shared | None) -> SipSettings:
+    """Return the settings of the SIP side. Each worker takes another port for TLS between nodes."""
     settings = installation.settings
+    node = settings.node_tls[0] if settings.node_tls else None
+    if node is not None and shared is not None:
+        node = (node[0], node[1] + shared.number - 1)
     return SipSettings(
         addresses=Addresses(
             udp=settings.sip_udp,
@@ -265,7 +372,7 @@ def _sip_settings(installation: Installation, media_sessions: str) -> SipSetting
             tls=settings.sip_tls,
             ws=settings.sip_ws,
             wss=settings.sip_wss,
-            node=settings.node_tls[0] if settings.node_tls else None,
+            node=node,
         ),
         ws_origins=settings.ws_origins,
         domain=settings.domain,
@@ -337,11 +444,31 @@ def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Re
     return readiness
 
 
+def _readiness_of_all(own: Ready, part: Part) -> Ready:
+    """Return the function that tells whether this process and all workers can work."""
+
+    async def readiness() -> Readiness:
+        return await siblings.readiness(part.places, await own())
+
+    return readiness
+
+
+def _exposition(metrics: Metrics, part: Part | None) -> Exposition:
+    """Return the function that returns the metrics of this process, or of all if they are several."""
+
+    async def exposition() -> bytes:
+        own = metrics.exposition()
+        return own if part is None else await siblings.exposition(part.places, own)
+
+    return exposition
+
+
 def _http_app(
     settings: ApiSettings,
     stores: Stores,
     metrics: Metrics,
     ready: Ready,
+    exposition: Exposition,
     tried: WrongPasswordLines,
 ) -> FastAPI:
     return create_app(
@@ -351,7 +478,7 @@ def _http_app(
         stores.redis,
         stores.vault,
         ready,
-        metrics.exposition,
+        exposition,
         tried,
         metrics,
     )
@@ -376,9 +503,9 @@ async def _database_state(reader: AsyncEngine) -> str:
 
 
 @asynccontextmanager
-async def _valkey(installation: Installation) -> AsyncIterator[None]:
+async def _valkey(installation: Installation, *, runs: bool = True) -> AsyncIterator[None]:
     """Run the embedded server during the block, unless another process runs it."""
-    if not installation.embedded:
+    if not (installation.embedded and runs):
         yield
         return
     server = EmbeddedValkey(installation.directory)

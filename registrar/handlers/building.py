@@ -149,6 +149,10 @@ class Options:
     automatic_bans: bool = True
     exempt: tuple[IpNetwork, ...] = ()
     """Networks that are never banned by themselves."""
+    worker: int = 0
+    """The number of this process among those that share the UDP port; 0 if it is alone."""
+    siblings: frozenset[str] = frozenset()
+    """The names of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +265,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         node=process.node,
         seconds=options.ping_seconds,
         salt=options.ping_key,
+        worker=options.worker,
         roll=outside.roll,
     )
     metrics.phones.ask(
@@ -316,6 +321,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         process=process,
         secure_nodes=ways.secure_nodes,
+        siblings=options.siblings,
     )
     counts = CallCounts()
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)
