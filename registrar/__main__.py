@@ -80,8 +80,9 @@ def serve(
     """Run everything with embedded defaults: a process for the API, and one for phones on each core."""
     installation = install(demo=demo)
     lines = _log(installation.settings.log_level)
+    from registrar.commands.division import divided
     from registrar.commands.key_watch import Again
-    from registrar.commands.serve import divided, run
+    from registrar.commands.serve import run
     from registrar.settings import key_files
 
     part = divided(installation, side, demo=demo)  # the parent of several processes stays in there

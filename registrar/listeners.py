@@ -200,7 +200,9 @@ class Listeners:
 
     def _tell(self, text: str, *values: object) -> None:
         """Log where we listen: of several workers, the first one does."""
-        log.log(logging.INFO if self._shared is None or self._shared.number == 1 else logging.DEBUG, text, *values)
+        log.log(
+            logging.INFO if self._shared is None or self._shared.number == 1 else logging.DEBUG, text, *values
+        )
 
     def close(self) -> None:
         """Close all of them."""

@@ -1,4 +1,4 @@
-"""What the workers of one machine tell the process that serves HTTP: whether they can work, and their metrics."""
+"""What the workers of one machine tell the process for HTTP: whether they can work, and their metrics."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from config.health import Readiness
 STATE: Final = b"state\n"
 METRICS: Final = b"metrics\n"
 ASK_SECONDS: Final = 1.0
+PART_OCTETS: Final = 65_536
 _CREDENTIALS: Final = struct.Struct("3i")
 """Process, user and group of a peer (unix(7), SO_PEERCRED)."""
 _SAMPLE: Final = re.compile(rb"^([A-Za-z_:][\w:]*)(\{)?", re.MULTILINE)
@@ -58,20 +59,18 @@ def _is_own(writer: asyncio.StreamWriter) -> bool:
 
 async def ask(place: str, what: bytes) -> bytes | None:
     """Return the answer of the worker at a place, or None if it does not answer."""
-    loop = asyncio.get_running_loop()
-    asking = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    asking.setblocking(False)
-    try:
-        async with asyncio.timeout(ASK_SECONDS):
-            await loop.sock_connect(asking, f"\0{place}")
-            reader, writer = await asyncio.open_unix_connection(sock=asking)
-            writer.write(what)
-            answer = await reader.read(-1)
-            writer.close()
-    except (OSError, TimeoutError):
-        asking.close()
-        return None
-    return answer or None
+    loop, answer = asyncio.get_running_loop(), bytearray()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                await loop.sock_connect(asking, f"\0{place}")
+                await loop.sock_sendall(asking, what)
+                while part := await loop.sock_recv(asking, PART_OCTETS):
+                    answer += part
+        except (OSError, TimeoutError):
+            return None
+    return bytes(answer) or None
 
 
 async def readiness(places: Sequence[str], own: Readiness) -> Readiness:

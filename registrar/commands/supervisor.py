@@ -1,7 +1,7 @@
-"""The parent of all processes of `registrar serve`: it starts them, starts them again, and ends them in order.
+"""The parent of all processes of `registrar serve`: it starts them, once more if they die, and ends them.
 
-It serves nothing itself and has no event loop and no thread, so that it may fork at any time: a worker that died
-is back in a moment, with all modules loaded.
+It serves nothing itself and has no event loop and no thread, so that it may fork at any time: a worker that
+died is back in a moment, with all modules loaded.
 """
 
 import gc
@@ -10,11 +10,12 @@ import os
 import selectors
 import signal
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+
+from registrar.driver import mono
 
 from .workers import Part, Ports, Role, end_with_parent, set_name
 
@@ -22,8 +23,10 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 STEADY_SECONDS: Final = 2.0
 """A process that lived for less is started again after a pause, so that its faults keep no core busy."""
 PAUSE_SECONDS: Final = 0.5
-STOP_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 12.0
 """After that, a process that was asked to end is killed."""
+NAMES: Final = {Role.KEEPER: "redis", Role.FRONT: "front"}
+"""What `ps` calls the processes that are no workers: 15 octets with what is before it."""
 ANOTHER_NODE: Final = 3
 """The exit code of a process that has found another one with its name: all end."""
 
@@ -111,7 +114,7 @@ class Supervisor:
         if self._code is not None:
             return
         self._code = code
-        self._killed_at = time.monotonic() + STOP_SECONDS
+        self._killed_at = mono() + STOP_SECONDS
         self._ports.close()
         for child in self._living():
             if child.role is not Role.KEEPER:
@@ -126,10 +129,10 @@ class Supervisor:
         living = self._living()
         if not living:
             raise SystemExit(self._code)
-        late = time.monotonic() > self._killed_at
+        late = mono() > self._killed_at
         if all(child.role is Role.KEEPER for child in living) and not self._is_last:
             self._is_last = True
-            self._killed_at = time.monotonic() + STOP_SECONDS
+            self._killed_at = mono() + STOP_SECONDS
             for child in living:
                 _signal(child, signal.SIGTERM)
         elif late:
@@ -148,7 +151,7 @@ class Supervisor:
         due = [keeper, *(others if keeper.is_ready or self._were_ready else [])]
         for child in due:
             is_done = child.role is Role.KEEPER and child.is_ready and not self._keeps_valkey
-            if child.pid or is_done or child.due > time.monotonic():
+            if child.pid or is_done or child.due > mono():
                 continue
             part = self._fork(child)
             if part is not None:
@@ -166,7 +169,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(tell)
         os.set_blocking(ready, False)
-        child.pid, child.ready, child.began = pid, ready, time.monotonic()
+        child.pid, child.ready, child.began = pid, ready, mono()
         return None
 
     def _become(self, child: Child, parent: int, ready: int, tell: int) -> Part:
@@ -187,7 +190,7 @@ class Supervisor:
                 os.close(descriptor)
         self._waker.close()
         self._woken.close()
-        set_name(f"registrar:{child.number or child.role.value}")
+        set_name(f"registrar:{child.number or NAMES[child.role]}")
         is_worker = child.role is Role.WORKER
         state = self._ports.states[child.number - 1] if is_worker else None
         shared = self._ports.of(child.number, is_first_start=child.starts == 1) if is_worker else None
@@ -212,7 +215,7 @@ class Supervisor:
 
     def _wait(self) -> None:
         """Wait for a signal, for a child that is ready, or until one is due."""
-        now = time.monotonic()
+        now = mono()
         waits = [child.due - now for child in self._children if not child.pid and child.due > now]
         if self._code is not None:
             waits.append(max(0.0, self._killed_at - now) + 0.1)
@@ -250,7 +253,7 @@ class Supervisor:
                 self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:
-        lived = time.monotonic() - child.began
+        lived = mono() - child.began
         child.pid = 0
         if child.ready >= 0:
             self._read(child)
@@ -259,7 +262,7 @@ class Supervisor:
         if code == ANOTHER_NODE or (code > 0 and not self._were_ready):
             self._end(code)
             return
-        child.due = time.monotonic() + (0.0 if lived > STEADY_SECONDS else PAUSE_SECONDS)
+        child.due = mono() + (0.0 if lived > STEADY_SECONDS else PAUSE_SECONDS)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         log.error("%s died (%s) and is started again", child.name, how)
 

@@ -156,7 +156,7 @@ def _open(transport: str, address: Address, workers: int) -> list[socket.socket]
 
 
 def _own(settings: Settings, number: int) -> socket.socket:
-    """Return the socket by which other nodes reach one worker: of REGISTRAR_NODE_SIP, the port is counted on."""
+    """Return the socket by which other nodes reach one worker: the port of REGISTRAR_NODE_SIP goes on."""
     every = [*settings.sip_udp, *settings.sip_tcp, *settings.sip_tls, *settings.sip_ws, *settings.sip_wss]
     host = every[0][0] if every else "127.0.0.1"
     given = settings.node_sip.rpartition(":")[2]
@@ -200,5 +200,3 @@ def _prctl(option: int, value: object) -> None:
     prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)  # only Linux has it
     if prctl is not None:
         prctl(option, value, 0, 0, 0)
-
-

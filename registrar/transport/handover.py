@@ -1,7 +1,7 @@
 """Datagrams that another worker of this machine must read, with the address that they came from.
 
-The kernel gives all datagrams of one peer to one worker: it computes the socket from both addresses. So a worker
-that sends a request to a phone of a sibling, by the port that both share, gets no answer. Its branch
+The kernel gives all datagrams of one peer to one worker: it computes the socket from both addresses. So a
+worker that sends a request to a phone of a sibling, by the port that both share, gets no answer. Its branch
 names the worker that made it, and the sibling hands the response over.
 """
 

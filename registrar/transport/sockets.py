@@ -1,4 +1,4 @@
-"""The sockets of listeners: their options, and several of one address for several processes (SO_REUSEPORT)."""
+"""The sockets of listeners: their options, and several of one address for processes that share it."""
 
 import contextlib
 import socket
