@@ -47,7 +47,7 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
 def print_workers(workers: int, *, api: bool) -> None:
     """Print how many processes serve phones."""
     beside = ", and one for the API" if api else ""
-    print(f"workers      {workers} for phones{beside} (REGISTRAR_WORKERS)")
+    print(f"workers      {workers} for phones{beside} (REGISTRAR_WORKERS)", flush=True)
 
 
 def print_api(settings: Settings) -> None:

@@ -23,6 +23,8 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 STEADY_SECONDS: Final = 2.0
 """A process that lived for less is started again after a pause, so that its faults keep no core busy."""
 PAUSE_SECONDS: Final = 0.5
+MOST_PAUSE_SECONDS: Final = 8.0
+"""The pause doubles up to here, for example while the database is away."""
 STOP_SECONDS: Final = 12.0
 """After that, a process that was asked to end is killed."""
 NAMES: Final = {Role.KEEPER: "redis", Role.FRONT: "front"}
@@ -43,6 +45,8 @@ class Child:
     starts: int = 0
     began: float = 0.0
     due: float = 0.0
+    pause: float = 0.0
+    """How long it waited for its last start."""
     is_ready: bool = False
     ready: int = -1
     """The pipe by which it says that it is ready."""
@@ -145,18 +149,20 @@ class Supervisor:
 
     def _start_due(self) -> Part | None:
         """Start the processes that are due; return the part of a child, in the child."""
-        if self._code is not None:
-            return None
-        keeper, *others = self._children
-        due = [keeper, *(others if keeper.is_ready or self._were_ready else [])]
-        for child in due:
-            is_done = child.role is Role.KEEPER and child.is_ready and not self._keeps_valkey
-            if child.pid or is_done or child.due > mono():
-                continue
-            part = self._fork(child)
+        for child in self._missing():
+            part = self._fork(child) if child.due <= mono() else None
             if part is not None:
                 return part
         return None
+
+    def _missing(self) -> list[Child]:
+        """Return the processes that do not run and should."""
+        if self._code is not None:
+            return []
+        keeper, *others = self._children
+        is_done = keeper.is_ready and not self._keeps_valkey
+        wanted = [*([] if is_done else [keeper]), *(others if keeper.is_ready else [])]
+        return [child for child in wanted if not child.pid]
 
     def _fork(self, child: Child) -> Part | None:
         ready, tell = os.pipe()
@@ -216,7 +222,7 @@ class Supervisor:
     def _wait(self) -> None:
         """Wait for a signal, for a child that is ready, or until one is due."""
         now = mono()
-        waits = [child.due - now for child in self._children if not child.pid and child.due > now]
+        waits = [max(0.0, child.due - now) for child in self._missing()]
         if self._code is not None:
             waits.append(max(0.0, self._killed_at - now) + 0.1)
         with selectors.DefaultSelector() as selector:
@@ -262,7 +268,9 @@ class Supervisor:
         if code == ANOTHER_NODE or (code > 0 and not self._were_ready):
             self._end(code)
             return
-        child.due = mono() + (0.0 if lived > STEADY_SECONDS else PAUSE_SECONDS)
+        is_steady = lived > STEADY_SECONDS
+        child.pause = 0.0 if is_steady else min(MOST_PAUSE_SECONDS, max(PAUSE_SECONDS, 2 * child.pause))
+        child.due = mono() + child.pause
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         log.error("%s died (%s) and is started again", child.name, how)
 

@@ -22,6 +22,7 @@ from .side import Side
 MOST_BY_DEFAULT: Final = 8
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NAME: Final = 15
+MOST_PORT: Final = 65_535
 END_SECONDS: Final = 20
 """How long a process may live after its parent: it finishes what is under way."""
 QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
@@ -105,6 +106,7 @@ class Ports:
 
     def __init__(self, settings: Settings, workers: int) -> None:
         """Open all. Raise ConfigurationError, also if another program has one of the ports."""
+        _refuse_high_ports(settings, workers)
         self._workers = workers
         self._public: dict[tuple[str, Address], list[socket.socket]] = {}
         for name in PHONES:
@@ -136,6 +138,18 @@ class Ports:
         """Close all of them, in a process that serves no phones or at the end of the parent."""
         for opened in (*self._public.values(), self._own, self.states, *map(list, self._boxes)):
             _keep(opened, 0)
+
+
+def _refuse_high_ports(settings: Settings, workers: int) -> None:
+    """Raise ConfigurationError if the ports between nodes run out: each worker takes another one."""
+    given = settings.node_sip.rpartition(":")[2]
+    ports = {
+        "NODE_SIP": int(given) + 1 if given.isdigit() else 0,
+        "NODE_TLS": settings.node_tls[0][1] if settings.node_tls else 0,
+    }
+    for name, first in ports.items():
+        if first + workers - 1 > MOST_PORT:
+            raise ConfigurationError(f"REGISTRAR_{name}: {workers} workers want the ports from {first} on")
 
 
 def _keep(opened: list[socket.socket], number: int) -> None:

@@ -53,6 +53,12 @@ def test_another_number_of_workers_is_refused(workers: str) -> None:
         settings(workers=workers)
 
 
+@every("given", [{"node_sip": "127.0.0.1:65534"}, {"node_tls": "127.0.0.1:65535"}])
+def test_ports_between_nodes_that_run_out_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"2 workers want the ports from 65535 on"):
+        Ports(settings(**given), 2)
+
+
 def test_each_worker_has_its_sockets_and_a_name() -> None:
     """The first one is called as a process that is alone, so that it goes on with its phones."""
     port, own = free_port(), free_port()
