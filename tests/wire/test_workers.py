@@ -17,6 +17,7 @@ from tests.patience import limit
 from tests.peers import procfs
 from tests.peers.calling import CallingPhone
 from tests.peers.phone import UdpPhone
+from tests.peers.ports import free_port
 from tests.peers.process import PeerFailed
 from tests.wire.callers import Callers, Extension, eventually, talk
 from tests.wire.conftest import Report
@@ -181,8 +182,9 @@ def test_the_other_processes_are_started_again_too(site: Site) -> None:
 
 
 def test_the_sip_side_alone_has_pages_for_monitoring(tmp_path: Path) -> None:
-    site = Site(tmp_path, arguments=("serve", "sip"), workers="2")
-    site.settings |= {"sip_http": site.settings["http"], "http": "127.0.0.1:0"}
+    port = free_port()
+    site = Site(tmp_path, arguments=("serve", "sip"), workers="2", sip_http=f"127.0.0.1:{port}")
+    site.http = ("127.0.0.1", port)
     with site.begun():
         within(AGAIN_SECONDS, lambda: site.health("ready") == 200, "all are ready")
         assert [starts(site, worker) for worker in ("1", "2")] == [1, 1]
