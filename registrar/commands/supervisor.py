@@ -240,7 +240,8 @@ class Supervisor:
                 self._read(child)
 
     def _read(self, child: Child) -> None:
-        child.is_ready = bool(os.read(child.ready, 1)) or child.is_ready
+        with suppress(BlockingIOError):  # it died, and a child of its own still has the pipe
+            child.is_ready = bool(os.read(child.ready, 1)) or child.is_ready
         os.close(child.ready)
         child.ready = -1
         if not self._were_ready and self._code is None and all(one.is_ready for one in self._children):
