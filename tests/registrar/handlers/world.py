@@ -452,6 +452,7 @@ class World:
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
         quotas: Quotas = Quotas(),  # noqa: B008  # it is frozen
+        siblings: frozenset[str] = frozenset(),
     ) -> None:
         """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
@@ -569,6 +570,7 @@ class World:
                 watch_key=KEY,
                 subscriptions=subscriptions,
                 quotas=quotas,
+                siblings=siblings,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (
