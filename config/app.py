@@ -94,7 +94,7 @@ def create_app(
     redis: Redis,
     vault: Vault,
     readiness: Callable[[], Awaitable[Readiness]],
-    exposition: Callable[[], bytes],
+    exposition: Callable[[], Awaitable[bytes]],
     tried: WrongPasswordLines | None = None,
     metrics: Metrics | None = None,
 ) -> FastAPI:

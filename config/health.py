@@ -70,7 +70,7 @@ def shown(state: Readiness, *, whole: bool) -> JSONResponse:
 
 
 def health_routes(
-    readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], bytes], guard: Guard
+    readiness: Callable[[], Awaitable[Readiness]], exposition: Callable[[], Awaitable[bytes]], guard: Guard
 ) -> APIRouter:
     """Return the routes; `guard` says who may see more than a word."""
     routes = APIRouter(tags=["health"])
@@ -87,6 +87,6 @@ def health_routes(
 
     @routes.get("/metrics", summary="Counters for Prometheus", response_class=Response, openapi_extra=METRICS)
     async def metrics() -> Response:
-        return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -16,12 +16,16 @@ from .layers import surround
 def monitoring_app(
     readiness: Callable[[], Awaitable[Readiness]],
     metrics: Metrics,
+    exposition: Callable[[], Awaitable[bytes]],
     proxies: Sequence[IpNetwork],
     guard: Guard,
 ) -> FastAPI:
-    """Return the application for REGISTRAR_SIP_HTTP. `/health` is short for `/health/ready`."""
+    """Return the application for REGISTRAR_SIP_HTTP. `/health` is short for `/health/ready`.
+
+    `metrics` counts its requests, and `exposition` returns what is shown: under workers, it is that of all.
+    """
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.include_router(health_routes(readiness, metrics.exposition, guard))
+    app.include_router(health_routes(readiness, exposition, guard))
 
     @app.get("/health")
     async def health(request: Request) -> Response:

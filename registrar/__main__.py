@@ -77,14 +77,16 @@ def serve(
         bool, typer.Option("--demo", help="Make the demo tenant and print how to use it.")
     ] = False,
 ) -> None:
-    """Run everything in one process, with embedded defaults."""
+    """Run everything with embedded defaults: a process for the API, and one for phones on each core."""
     installation = install(demo=demo)
     lines = _log(installation.settings.log_level)
+    from registrar.commands.division import divided
     from registrar.commands.key_watch import Again
     from registrar.commands.serve import run
     from registrar.settings import key_files
 
-    _run(run(installation, side, lines, Again(_settings, key_files(os.environ)), demo=demo))
+    part = divided(installation, side, demo=demo)  # the parent of several processes stays in there
+    _run(run(installation, side, lines, Again(_settings, key_files(os.environ)), demo=demo, part=part))
 
 
 @app.command()

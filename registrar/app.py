@@ -21,7 +21,7 @@ from registrar.handlers.calls.hunting import Patience
 from registrar.handlers.events.notifier import Limits as SubscriptionLimits
 from registrar.handlers.limits import Limiter
 from registrar.jobs import Jobs
-from registrar.listeners import Addresses, Listeners
+from registrar.listeners import Addresses, Listeners, Shared
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import Change, Flow, IpNetwork, MediaPolicy, Process
@@ -141,19 +141,25 @@ class SipSide:
         lines: RequestLines,
         tried: WrongPasswordLines,
         tls: ServerTls | None = None,
+        shared: Shared | None = None,
     ) -> None:
         """Build the parts that need no running loop.
 
         `redis` is for leases and the subscription; the location opens a separate connection. `tls` is for
-        the listeners of TLS and WSS, which are not opened without it.
+        the listeners of TLS and WSS, which are not opened without it. `shared` makes this process one of
+        several workers of this machine.
         """
+        self._shared = shared
         self._settings = settings
         self._redis = redis
         self._reader = reader
         self._metrics = metrics
         self._lines = lines
         self._tried = tried
-        self._process = Process(settings.node or settings.addresses.default_node(), secrets.token_hex(4))
+        node = settings.node or settings.addresses.default_node()
+        name = shared.name(node) if shared is not None else node
+        self._siblings = shared.siblings(node) if shared is not None else frozenset[str]()
+        self._process = Process(name, secrets.token_hex(4))
         self._countries = CountryFile(settings.geoip_database)
         self._location = RedisLocation(settings.redis_url, epoch, self._process, self._customer_of)
         metrics.redis_seconds.show(self._location.wire.took, "sip")
@@ -182,7 +188,7 @@ class SipSide:
         self._nodes = Nodes(
             redis,
             self._process,
-            settings.node_sip or settings.addresses.default_node_sip(settings.redis_url),
+            self._node_sip(),
             epoch,
             tls=settings.addresses.node_tls(settings.redis_url),
             lost_lease=self._lost_lease,
@@ -199,6 +205,8 @@ class SipSide:
             announced=settings.proxy_protocol,
             node=self._process.node,
             node_tls=self._node_tls(),
+            shared=shared,
+            near=frozenset() if settings.node_sip else self._siblings,
         )
         self._telephony = Telephony(
             settings.rtpengine,
@@ -335,6 +343,8 @@ class SipSide:
             exempt=(*settings.exempt, *settings.trusted_proxies, *settings.edges),
             edges=settings.edges,
             ping_key=os.urandom(KEY_BYTES),
+            worker=self._shared.number if self._shared is not None else 0,
+            siblings=self._siblings,
         )
 
     def _outside(self, driver: Driver) -> Outside:
@@ -390,7 +400,7 @@ class SipSide:
             report=RedisNotified(runner).add,
             start_task=driver.start,
             nonce_salt=lambda: os.urandom(SALT_BYTES),
-            salt=Salts(),
+            salt=Salts(self._shared.number if self._shared is not None else 0),
             new_id=lambda: secrets.token_hex(ID_BYTES),
         )
 
@@ -445,6 +455,13 @@ class SipSide:
         authenticator.rekey([derive(one, "nonces", KEY_BYTES) for one in held])
         codec.rekey([token_key(one) for one in held])
         self._listeners.renew_node_tls()
+
+    def _node_sip(self) -> str:
+        """Return where other nodes reach this process."""
+        settings = self._settings
+        if self._shared is not None:
+            return self._shared.node_sip(settings.node_sip, settings.redis_url)
+        return settings.node_sip or settings.addresses.default_node_sip(settings.redis_url)
 
     def _node_tls(self) -> NodeTls | None:
         """Return what TLS between nodes needs, if it is wanted: the operator's files, or our own pair."""

@@ -3,8 +3,9 @@
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from registrar.driver import Driver
 from registrar.errors import ConfigurationError
@@ -21,6 +22,7 @@ from registrar.transport import local
 from registrar.transport.accept import Acceptor
 from registrar.transport.connection import Connection
 from registrar.transport.connections import Connections
+from registrar.transport.handover import Handover
 from registrar.transport.node_links import NodeLinks
 from registrar.transport.node_tls import NodeTls
 from registrar.transport.stream import NodeConnection, StreamConnection
@@ -31,6 +33,43 @@ from registrar.transport.websocket import WebSocketConnection
 log = logging.getLogger("registrar.app")
 
 Address = tuple[str, int]
+PHONES: Final = ("udp", "tcp", "tls", "ws", "wss")
+"""The transports of phones, each with its setting `REGISTRAR_SIP_...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a worker has of the ports that all workers of this machine share. The sockets outlive it."""
+
+    number: int
+    """From 1."""
+    count: int
+    sockets: Mapping[tuple[str, Address], socket.socket]
+    """Our socket for each transport and address; the kernel chooses the worker of each peer."""
+    own: socket.socket
+    """A UDP socket that no other worker has: other nodes, and siblings, reach this one by it."""
+    inbox: socket.socket
+    outboxes: Mapping[int, socket.socket]
+    is_first_start: bool
+
+    def name(self, node: str) -> str:
+        """Return the name of this worker as a node; the first one has that of a process that is alone."""
+        return _worker_name(node, self.number)
+
+    def siblings(self, node: str) -> frozenset[str]:
+        """Return the names of the others."""
+        others = set(range(1, self.count + 1)) - {self.number}
+        return frozenset(_worker_name(node, number) for number in others)
+
+    def node_sip(self, given: str, redis_url: str) -> str:
+        """Return where others reach this worker. Of a `given` address, the port is counted on."""
+        if not given:
+            return _told(self.own.getsockname()[:2], redis_url)
+        return f"{given.rpartition(':')[0]}:{self.own.getsockname()[1]}"
+
+
+def _worker_name(node: str, number: int) -> str:
+    return node if number == 1 else f"{node}/{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +83,11 @@ class Addresses:
     wss: tuple[Address, ...]
     node: Address | None = None
     """Where other nodes connect over TLS; None: they send over UDP."""
+
+    @property
+    def every(self) -> tuple[tuple[str, Address], ...]:
+        """Return each address of phones with its transport."""
+        return tuple((name, address) for name in PHONES for address in getattr(self, name))
 
     def default_node(self) -> str:
         """Return the name of a node that has none in the settings."""
@@ -77,12 +121,19 @@ class Listeners:
         announced: Collection[str] = (),
         node: str = "",
         node_tls: NodeTls | None = None,
+        shared: Shared | None = None,
+        near: frozenset[str] = frozenset(),
     ) -> None:
         """Prepare the listeners; those of TLS and WSS are not opened without `tls`.
 
         `announced` are the transports at which `proxies` send a PROXY header. `node` is our name, and with
-        `node_tls` other nodes are connected over TLS.
+        `node_tls` other nodes are connected over TLS. A worker gets its sockets in `shared`. `near` are the
+        nodes of this machine: what goes to them does not leave it.
         """
+        self._shared = shared
+        self._handover = (
+            Handover(shared.number, shared.inbox, shared.outboxes, metrics) if shared is not None else None
+        )
         self._addresses = addresses
         self._connections = connections
         self._nodes = nodes
@@ -92,15 +143,18 @@ class Listeners:
         self._announced = announced
         self._tls = tls
         self._udp: list[UdpListener] = []
+        """Those of phones, and after them that of a worker for other nodes."""
+        self._phones = 0
+        """How many of them are for phones."""
         self._acceptors: list[Acceptor] = []
         self._node_tls = node_tls
         self._node_acceptor: Acceptor | None = None
         self._links: NodeLinks | None = None
-        self._alone = frozenset({node})
+        self._alone = near | {node}
 
     async def open(self, driver: Driver, pings: Pings) -> None:
         """Open all of them. Raises ConfigurationError if an address cannot be bound."""
-        places = pings.silent_places
+        places, shared = pings.silent_places, self._shared
 
         def kept_alive(host: str, port: int) -> None:
             self._metrics.dropped("keep_alive")
@@ -108,18 +162,57 @@ class Listeners:
                 pings.stirred(folded(host), port)
 
         for number, (host, port) in enumerate(self._addresses.udp):
-            listener = UdpListener(driver.receive, kept_alive, number)
+            listener = UdpListener(self._receiver(driver), kept_alive, number)
             self._udp.append(listener)  # before it opens, because a datagram may come at once
             try:
-                await listener.open(host, port)
+                await listener.open(host, port, self._opened("udp", host, port))
             except OSError as error:
                 raise ConfigurationError(f"REGISTRAR_SIP_UDP: {host}:{port}: {error.strerror}") from error
-            log.info("SIP over UDP on %s:%d", host, listener.port)
+            self._tell("SIP over UDP on %s:%d", host, listener.port)
+        self._phones = len(self._udp)
+        if shared is not None and self._handover is not None:
+            listener = UdpListener(driver.receive, kept_alive, self._phones)
+            self._udp.append(listener)
+            host, port = shared.own.getsockname()[:2]
+            await listener.open(host, port, shared.own)
+            self._handover.open(
+                lambda number, data, ip, port: driver.receive(data, self._udp[number].flow_to(ip, port))
+            )
         self._listen(driver)
+
+    def _receiver(self, driver: Driver) -> Callable[[bytes, Flow], None]:
+        """Return what takes the datagrams of phones. A worker passes some of them on."""
+        handover = self._handover
+        if handover is None:
+            return driver.receive
+        passes_on, receive = handover.passes_on, driver.receive
+
+        def sort(data: bytes, flow: Flow) -> None:
+            if not passes_on(data, flow):
+                receive(data, flow)
+
+        return sort
+
+    def _opened(self, transport: str, host: str, port: int) -> socket.socket | None:
+        """Return the socket that a worker has of an address; None: the process is alone."""
+        if self._shared is None:
+            return None
+        opened = self._shared.sockets[transport, (host, port)]
+        if transport == "udp" and self._shared.is_first_start:
+            _empty(opened)
+        return opened
+
+    def _tell(self, text: str, *values: object) -> None:
+        """Log where we listen: of several workers, the first one does."""
+        log.log(
+            logging.INFO if self._shared is None or self._shared.number == 1 else logging.DEBUG, text, *values
+        )
 
     def close(self) -> None:
         """Close all of them."""
         self.stop_accepting()
+        if self._handover is not None:
+            self._handover.close()
         for listener in self._udp:
             listener.close()
 
@@ -148,7 +241,7 @@ class Listeners:
 
     def udp_flow(self, binding: Binding) -> Flow | None:
         """See Ways."""
-        if binding.flow >= len(self._udp):
+        if binding.flow >= self._phones:
             return None
         return self._udp[binding.flow].flow_to(binding.public_ip, binding.public_port)
 
@@ -156,9 +249,9 @@ class Listeners:
         """See Ways."""
         if target.transport != "udp":
             return self._connections.flow(target.flow)
-        if not self._udp:
+        if not self._phones:
             return None
-        listener = self._udp[target.flow] if target.flow < len(self._udp) else self._udp[0]
+        listener = self._udp[target.flow] if target.flow < self._phones else self._udp[0]
         if not target.path:
             return listener.flow_to(target.ip, target.port)
         ip, port = hop_of(target.path)
@@ -172,11 +265,11 @@ class Listeners:
         host, _, port = address.rpartition(":")
         if not self._udp or not port.isdigit():
             return None
-        return self._udp[0].flow_to(host.strip("[]"), int(port))
+        return self._udp[-1 if self._shared is not None else 0].flow_to(host.strip("[]"), int(port))
 
     def secure_nodes(self) -> Collection[str]:
         """See Ways."""
-        return self._links.secure if self._links is not None else self._alone
+        return self._links.secure | self._alone if self._links is not None else self._alone
 
     async def link(self, driver: Driver, node: str) -> None:
         """Keep connections to the other nodes open over TLS until cancelled, if that is wanted."""
@@ -239,12 +332,21 @@ class Listeners:
             )
             self._acceptors.append(acceptor)
             try:
-                acceptor.open(host, port)
+                acceptor.open(host, port, None if setting else self._opened(transport, host, port))
             except OSError as error:
                 name = f"REGISTRAR_{setting or 'SIP_' + transport.upper()}"
                 raise ConfigurationError(f"{name}: {host}:{port}: {error.strerror}") from error
             of = " between nodes" if setting else ""
-            log.info("SIP%s over %s on %s:%d", of, transport.upper(), host, acceptor.port)
+            self._tell("SIP%s over %s on %s:%d", of, transport.upper(), host, acceptor.port)
+
+
+def _empty(opened: socket.socket) -> None:
+    """Forget what came before we could answer: without a listener it would have been refused."""
+    while True:
+        try:
+            opened.recv(1)
+        except OSError:
+            return
 
 
 def _told(address: Address, redis_url: str) -> str:

@@ -31,6 +31,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, that no one reads
         self.registry = registry = CollectorRegistry()
         self._describe_process()
+        self._declare_workers()
         self._declare_stores()
         self._declare_http()
         self._declare_phone_files()
@@ -313,6 +314,19 @@ class Metrics:
             registry=self.registry,
         )
         gauge.set_function(expires_at)
+
+    def _declare_workers(self) -> None:
+        registry = self.registry
+        self.handed_over = Counter(
+            "registrar_handed_over",
+            "Datagrams that came to this worker and were for another one",
+            registry=registry,
+        )
+        self.starts = Gauge(
+            "registrar_worker_starts",
+            "How often this worker was started, the first start included",
+            registry=registry,
+        )
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

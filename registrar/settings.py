@@ -47,6 +47,8 @@ MAX_SECRET_FILE: Final = 4_096
 _PLACEHOLDER_PASSWORD: Final = re.compile(r"://[^/@]*:PASSWORD@")
 Listener = tuple[str, int]
 
+AUTO: Final = "auto"
+MOST_WORKERS: Final = 64
 LEVELS: Final = "NO_LOGIN PERSONAL VIEWER MANAGER OWNER RESELLER RESELLER_ADMIN ADMIN".split()
 
 
@@ -131,6 +133,12 @@ def _service_url(value: str) -> str:
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
+def _workers(value: str) -> str:
+    if value != AUTO and not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_WORKERS):
+        raise ValueError(f"{value!r} is not auto or a number from 1 to {MOST_WORKERS}")
+    return value
+
+
 def _some_host(value: str) -> str:
     return _domain(value) if value else ""
 
@@ -210,6 +218,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr = SecretStr("")
     jwt_secret_old: SecretStr = SecretStr("")
     token_days: int = Field(365, ge=1, le=3_650)
+    workers: Annotated[str, AfterValidator(_workers)] = AUTO
     node: str = ""
     node_sip: str = ""
     node_tls: Listeners = ()

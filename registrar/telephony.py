@@ -155,11 +155,15 @@ CHANNELS: Final = (keys.HANGUP, keys.CALL_NEWS, keys.PERSON_NEWS, keys.PICKUP)
 class Salts:
     """A source of random bytes of one length. It draws many at a time, because each draw is a system call."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: int = 0) -> None:
+        """`worker` is the number that the last byte tells, and with it each branch; 0: it is random, too."""
         self._left: list[bytes] = []
+        self._end = bytes((worker,)) if worker else b""
 
     def __call__(self) -> bytes:
         if not self._left:
             drawn = os.urandom(SALT_BYTES * SALTS)
-            self._left = [drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES)]
+            random_bytes, end = SALT_BYTES - len(self._end), self._end
+            starts = range(0, len(drawn), SALT_BYTES)
+            self._left = [drawn[start : start + random_bytes] + end for start in starts]
         return self._left.pop()

@@ -44,6 +44,12 @@ def print_first_steps(installation: Installation, *, sip: bool, api: bool) -> No
     print(end="", flush=True)
 
 
+def print_workers(workers: int, *, api: bool) -> None:
+    """Print how many processes serve phones."""
+    beside = ", and one for the API" if api else ""
+    print(f"workers      {workers} for phones{beside} (REGISTRAR_WORKERS)", flush=True)
+
+
 def print_api(settings: Settings) -> None:
     """Print the URLs of the API and its documentation."""
     api = api_url(settings)

@@ -1,12 +1,15 @@
-"""`registrar serve`: runs the SIP and the HTTP side in one process, and the embedded Valkey as its child."""
+"""`registrar serve`: one process for everything, or a parent and one process for each part.
+
+In one process, the embedded Valkey is its child. With workers, `divided` forks the processes, and each of
+them runs `run` with its part.
+"""
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -30,16 +33,13 @@ from config.provisioning.serve import PhoneFiles
 from config.server import HttpServer
 from config.settings import ApiSettings, ProvisioningSettings
 from registrar import memory
-from registrar.app import SipSettings, SipSide
+from registrar.app import SipSide
 from registrar.capacity import descriptors, http_places
 from registrar.errors import ConfigurationError
-from registrar.handlers.calls.hunting import Patience
-from registrar.handlers.events.notifier import Limits as SubscriptionLimits
-from registrar.listeners import Addresses
+from registrar.listeners import Shared
 from registrar.logs import RequestLines, WrongPasswordLines
 from registrar.metrics import Metrics
 from registrar.model import IpNetwork
-from registrar.rules.quotas import Quotas
 from registrar.settings import Settings
 from registrar.store import redis_client, wall_clock
 from registrar.store.measured import measure
@@ -47,11 +47,15 @@ from registrar.store.media_engine import engine_name
 from registrar.store.valkey import EmbeddedValkey
 from registrar.transport.tls import ServerTls
 
+from . import siblings
+from .division import BOTH, SIGTERM_ALONE, Duty, duty_of, renewed, stop_event
 from .first_steps import print_demo, print_first_steps
 from .installation import DEMO_LISTENER, Installation, Stores, lacks_listener, opened
 from .key_watch import Again, KeyWatch
 from .served_certificate import concerns, served_certificate
 from .side import Side
+from .sip_settings import sip_settings
+from .workers import Part, Role
 
 READY_SECONDS: Final = 1.0
 RTPENGINE: Final = "13.4.1.1"
@@ -63,80 +67,155 @@ LEGACY: Final = (
 )
 
 Ready = Callable[[], Awaitable[Readiness]]
+Exposition = Callable[[], Awaitable[bytes]]
+Job = Callable[[asyncio.Event], Coroutine[object, object, None]]
 
 log = logging.getLogger("registrar")
 
 
+async def keep(installation: Installation, part: Part) -> None:
+    """Bring the database to the newest schema, then run the embedded Valkey until all of them have ended."""
+    stop = stop_event(part, SIGTERM_ALONE)
+    async with _valkey(installation):
+        async with opened(installation, upgrade=False):
+            pass
+        part.told_ready()
+        if installation.embedded:
+            await stop.wait()
+
+
 async def run(
-    installation: Installation, side: Side, lines: RequestLines, again: Again, *, demo: bool
+    installation: Installation,
+    side: Side,
+    lines: RequestLines,
+    again: Again,
+    *,
+    demo: bool,
+    part: Part | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM. `demo` makes the demo tenant and prints how to use it.
 
-    Raise ConfigurationError and AnotherNode, some of them in an ExceptionGroup.
+    `part` is what this process does if it is one of several. Raise ConfigurationError and AnotherNode, some
+    of them in an ExceptionGroup.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    _say_what_is_unusual(installation)
-    _say_if_phones_get_no_files(installation, wanted=demo and side is not Side.SIP)
+    duty = duty_of(side, part)
+    if part is not None and part.starts > 1:
+        installation = await asyncio.to_thread(renewed, installation, again)
+    if part is not None and part.role is Role.KEEPER:
+        await keep(installation, part)
+        return
+    stop = stop_event(part, BOTH)
+    if duty.speaks:
+        _say_what_is_unusual(installation)
+        _say_if_phones_get_no_files(installation, wanted=demo and duty.api)
     async with (
-        _valkey(installation),
+        _valkey(installation, runs=part is None),
         opened(installation, upgrade=False) as stores,
-        served_certificate(installation, wanted=_wants_certificate(installation.settings, side)) as tls,
+        served_certificate(installation, wanted=_wants_certificate(installation.settings, duty)) as tls,
     ):
         await wall_clock.ask(stores.redis, wall_clock.wall_clock)
         metrics, tried = Metrics(), WrongPasswordLines()
         if tls is not None:
             metrics.certificate(lambda: tls.expires_at)
         _measure(stores, metrics)
-        watch = KeyWatch(installation, stores, metrics, again, seals=side is not Side.SIP)
-        sip = _sip_side(installation, stores, metrics, lines, tried, tls) if side is not Side.API else None
-        ready = _readiness(stores, sip, tls)
-        places = _places(installation.settings, metrics)
-        servers: list[HttpServer] = []
-        pages: FastAPI | None = None
-        jobs: list[Callable[[asyncio.Event], Coroutine[object, object, None]]] = []
-        if side is not Side.SIP:
-            api = installation.api() if sip is not None else replace(installation.api(), wss_listener=None)
-            pages = _http_app(api, stores, metrics, ready, tried)
-            servers += _http_servers(installation.settings, pages, places, tls)
-            parts = pages.state.parts
-            jobs = [
-                parts.hub.run,
-                Chores(parts).run,
-                parts.deliverer.run,
-                parts.redirector.run,
-                parts.chainer.run,
-            ]
-            servers += _phone_servers(installation, parts, stores, metrics, tls)
-        servers += _monitoring_servers(installation, stores, ready, metrics, places, pages, sip)
+        metrics.starts.set(part.starts if part is not None else 1)
+        watch = KeyWatch(installation, stores, metrics, again, seals=duty.api)
+        shared = part.shared if part is not None else None
+        sip = _sip_side(installation, stores, metrics, lines, tried, tls, shared) if duty.sip else None
+        servers, jobs = _http_side(installation, duty, part, stores, metrics, tried, tls, sip)
+        if sip is not None and part is not None and part.state is not None:
+            jobs.append(partial(siblings.Told(sip.state, metrics.exposition).run, part.state))
         async with asyncio.TaskGroup() as tasks:
-            running = []
             tasks.create_task(watch.run(stop))
             tasks.create_task(wall_clock.keep_time(stores.redis, wall_clock.wall_clock, stop))
-            if sip is not None:
-                running.append(tasks.create_task(sip.run(stop)))
             for job in jobs:
                 tasks.create_task(job(stop))
-            for http in servers:
-                running.append(tasks.create_task(http.run(stop)))
-                await _started(http.started, running)
-            if sip is not None:
-                await _started(sip.started, running)
-            if demo:
-                print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
-            else:
-                print_first_steps(installation, sip=side is not Side.API, api=side is not Side.SIP)
+            await _all_started(tasks, sip, servers, stop)
             memory.settle()
             tasks.create_task(memory.tidy(stop))
-            log.info("ready")
+            await _tell_ready(installation, duty, part, stores, stop, demo=demo)
 
 
-def _wants_certificate(settings: Settings, side: Side) -> bool:
+def _http_side(
+    installation: Installation,
+    duty: Duty,
+    part: Part | None,
+    stores: Stores,
+    metrics: Metrics,
+    tried: WrongPasswordLines,
+    tls: ServerTls | None,
+    sip: SipSide | None,
+) -> tuple[list[HttpServer], list[Job]]:
+    """Return the servers of HTTP that this process has, and the jobs beside them."""
+    settings, servers, jobs = installation.settings, list[HttpServer](), list[Job]()
+    if not duty.monitoring:
+        return servers, jobs
+    ready, exposition = _readiness(stores, sip, tls), _exposition(metrics, part)
+    if part is not None:
+        ready = _readiness_of_all(ready, part)
+    places = _places(settings, metrics)
+    pages: FastAPI | None = None
+    if duty.api:
+        api = installation.api() if duty.whole else replace(installation.api(), wss_listener=None)
+        pages = _http_app(api, stores, metrics, ready, exposition, tried)
+        parts = pages.state.parts
+        jobs = [
+            parts.hub.run,
+            Chores(parts).run,
+            parts.deliverer.run,
+            parts.redirector.run,
+            parts.chainer.run,
+        ]
+        servers = [
+            *_http_servers(settings, pages, places, tls),
+            *_phone_servers(installation, parts, stores, metrics, tls),
+        ]
+    of_sip = duty.sip or part is not None
+    servers += _monitoring_servers(
+        installation, stores, ready, exposition, metrics, places, pages, of_sip=of_sip
+    )
+    return servers, jobs
+
+
+async def _all_started(
+    tasks: asyncio.TaskGroup, sip: SipSide | None, servers: list[HttpServer], stop: asyncio.Event
+) -> None:
+    """Start all listeners, and return when they are open or one has failed."""
+    running = [tasks.create_task(sip.run(stop))] if sip is not None else []
+    for http in servers:
+        running.append(tasks.create_task(http.run(stop)))
+        await _started(http.started, running)
+    if sip is not None:
+        await _started(sip.started, running)
+
+
+async def _tell_ready(
+    installation: Installation,
+    duty: Duty,
+    part: Part | None,
+    stores: Stores,
+    stop: asyncio.Event,
+    *,
+    demo: bool,
+) -> None:
+    """Print the first steps, or the demo tenant. The parent of several processes prints the former."""
+    if part is not None:
+        part.told_ready()
+    if demo and duty.api and (part is None or part.starts == 1):
+        if part is not None:
+            await _started_or_stopped(part, stop)
+        print_demo(installation, await demo_tenant(stores.writer, installation.api(), stores.vault))
+    elif part is None:
+        print_first_steps(installation, sip=duty.sip, api=duty.api)
+    if part is None:
+        log.info("ready")
+
+
+def _wants_certificate(settings: Settings, duty: Duty) -> bool:
+    """Return whether a listener of this process needs the certificate."""
     phones = (*settings.prov_https, *settings.prov_https_legacy)
-    https = (*settings.https, *phones) if side is not Side.SIP else ()
-    sip = (*settings.sip_tls, *settings.sip_wss) if side is not Side.API else ()
+    https = (*settings.https, *phones) if duty.api else ()
+    sip = (*settings.sip_tls, *settings.sip_wss) if duty.sip else ()
     return bool(https or sip)
 
 
@@ -165,16 +244,18 @@ def _monitoring_servers(
     installation: Installation,
     stores: Stores,
     ready: Ready,
+    exposition: Exposition,
     metrics: Metrics,
     places: Places,
     pages: FastAPI | None,
-    sip: SipSide | None,
+    *,
+    of_sip: bool,
 ) -> list[HttpServer]:
     """Return the servers for monitoring: that of the SIP side alone, and the one that wants no token."""
     settings, servers = installation.settings, []
     guard = Guard(stores.reader, installation.jwt_keys, settings.trusted_proxies)
-    shown = monitoring_app(ready, metrics, settings.trusted_proxies, guard)
-    if sip is not None and settings.sip_http:
+    shown = monitoring_app(ready, metrics, exposition, settings.trusted_proxies, guard)
+    if of_sip and settings.sip_http:
         servers.append(HttpServer(settings.sip_http, shown, places, setting="SIP_HTTP"))
     if settings.management:
         servers.append(HttpServer(settings.management, Managed(pages or shown), places, setting="MANAGEMENT"))
@@ -239,6 +320,14 @@ def _phone_servers(
     return servers
 
 
+async def _started_or_stopped(part: Part, stop: asyncio.Event) -> None:
+    """Wait until all processes were ready once, or for the stop."""
+    waiting = [asyncio.create_task(part.until_all_ready()), asyncio.create_task(stop.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
 async def _started(event: asyncio.Event, running: list[asyncio.Task[None]]) -> None:
     """Wait until a part has started, or until a task in `running` ends because it failed."""
     waiting = asyncio.create_task(event.wait())
@@ -253,10 +342,11 @@ def _sip_side(
     lines: RequestLines,
     tried: WrongPasswordLines,
     tls: ServerTls | None,
+    shared: Shared | None,
 ) -> SipSide:
     redis = redis_client.connect(installation.redis_url)
     return SipSide(
-        _sip_settings(installation, stores.in_use.media_sessions),
+        sip_settings(installation, stores.in_use.media_sessions, shared),
         redis,
         stores.reader,
         stores.writer,
@@ -265,78 +355,8 @@ def _sip_side(
         lines,
         tried,
         tls,
+        shared,
     )
-
-
-def _sip_settings(installation: Installation, media_sessions: str) -> SipSettings:
-    """Return the settings of the SIP side."""
-    settings = installation.settings
-    return SipSettings(
-        addresses=Addresses(
-            udp=settings.sip_udp,
-            tcp=settings.sip_tcp,
-            tls=settings.sip_tls,
-            ws=settings.sip_ws,
-            wss=settings.sip_wss,
-            node=settings.node_tls[0] if settings.node_tls else None,
-        ),
-        ws_origins=settings.ws_origins,
-        domain=settings.domain,
-        public_host=settings.public_host,
-        digest=settings.digest,
-        keys=installation.secret_keys,
-        media_sessions=media_sessions,
-        geoip_database=installation.country_file,
-        trusted_proxies=settings.trusted_proxies,
-        proxy_protocol=tuple(
-            name.removeprefix("sip_") for name in settings.proxy_protocol if name.startswith("sip_")
-        ),
-        edges=settings.edges,
-        limits=settings.limits.is_on,
-        exempt=settings.limits.exempt,
-        lock_ipv6_prefix=settings.lock_ipv6_prefix,
-        pbx_cluster=settings.pbx_cluster,
-        node=settings.node,
-        node_sip=settings.node_sip,
-        node_files=_node_files(settings),
-        redis_url=installation.redis_url,
-        ping_seconds=settings.ping_seconds,
-        ring_seconds=settings.ring_seconds,
-        patience=Patience(
-            settings.group_seconds,
-            settings.wait_seconds,
-            settings.no_answer_seconds,
-            settings.group_callers,
-            settings.queue_callers,
-            settings.group_devices,
-        ),
-        subscriptions=SubscriptionLimits(
-            settings.phone_subscriptions, settings.watchers, settings.node_subscriptions
-        ),
-        quotas=Quotas(
-            phone_calls=settings.phone_calls,
-            phone_ringing=settings.phone_ringing,
-            phone_rate=settings.phone_call_rate,
-            extension_calls=settings.extension_calls,
-            extension_rate=settings.extension_call_rate,
-            callee_calls=settings.callee_calls,
-            callee_rate=settings.callee_call_rate,
-            customer_calls=settings.customer_calls,
-            customer_rate=settings.customer_call_rate,
-            transactions=settings.customer_transactions,
-        ),
-        alert_info=settings.alert_info,
-        wrap_up_seconds=settings.wrap_up_seconds,
-        rtpengine=settings.rtpengine,
-        media=settings.media,
-        reserved=installation.reserved,
-        keeps_history=settings.call_history_days > 0,
-    )
-
-
-def _node_files(settings: Settings) -> tuple[Path, Path, Path] | None:
-    files = settings.node_cert, settings.node_key, settings.node_ca
-    return (files[0], files[1], files[2]) if files[0] and files[1] and files[2] else None
 
 
 def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Ready:
@@ -354,11 +374,31 @@ def _readiness(stores: Stores, sip: SipSide | None, tls: ServerTls | None) -> Re
     return readiness
 
 
+def _readiness_of_all(own: Ready, part: Part) -> Ready:
+    """Return the function that tells whether this process and all workers can work."""
+
+    async def readiness() -> Readiness:
+        return await siblings.readiness(part.places, await own())
+
+    return readiness
+
+
+def _exposition(metrics: Metrics, part: Part | None) -> Exposition:
+    """Return the function that returns the metrics of this process, or of all if they are several."""
+
+    async def exposition() -> bytes:
+        own = metrics.exposition()
+        return own if part is None else await siblings.exposition(part.places, own)
+
+    return exposition
+
+
 def _http_app(
     settings: ApiSettings,
     stores: Stores,
     metrics: Metrics,
     ready: Ready,
+    exposition: Exposition,
     tried: WrongPasswordLines,
 ) -> FastAPI:
     return create_app(
@@ -368,7 +408,7 @@ def _http_app(
         stores.redis,
         stores.vault,
         ready,
-        metrics.exposition,
+        exposition,
         tried,
         metrics,
     )
@@ -393,9 +433,9 @@ async def _database_state(reader: AsyncEngine) -> str:
 
 
 @asynccontextmanager
-async def _valkey(installation: Installation) -> AsyncIterator[None]:
+async def _valkey(installation: Installation, *, runs: bool = True) -> AsyncIterator[None]:
     """Run the embedded server during the block, unless another process runs it."""
-    if not installation.embedded:
+    if not (installation.embedded and runs):
         yield
         return
     server = EmbeddedValkey(installation.directory)

@@ -151,6 +151,10 @@ class Options:
     """Networks that are never banned by themselves."""
     edges: tuple[IpNetwork, ...] = ()
     """The edge proxies, whose Path is believed."""
+    worker: int = 0
+    """The number of this process among those that share the UDP port; 0 if it is alone."""
+    siblings: frozenset[str] = frozenset()
+    """The names of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         node=process.node,
         seconds=options.ping_seconds,
         salt=options.ping_key,
+        worker=options.worker,
         roll=outside.roll,
     )
     metrics.phones.ask(
@@ -320,6 +325,7 @@ def build(outside: Outside, options: Options) -> Handlers:
         clock,
         process=process,
         secure_nodes=ways.secure_nodes,
+        siblings=options.siblings,
     )
     counts = CallCounts()
     history = CallHistory(outside.history, clock, mono, outside.new_id, metrics, process=process)

@@ -14,6 +14,7 @@ from registrar.model import Flow, IpNetwork, Mono
 from registrar.rules.access import folded
 from registrar.rules.proxies import is_trusted
 
+from . import sockets
 from .connection import Connection, End
 from .connections import Connections
 
@@ -30,21 +31,6 @@ EXHAUSTED_SECONDS: Final = 1.0
 """How long no connection is accepted when the process has no more file descriptors."""
 TOLD_SECONDS: Final = 60.0
 """Least time between two log lines about that, and about proxies that send no PROXY header."""
-KEEP_ALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-)
-"""Design decision 11; connections inherit these options from the listening socket."""
-BUFFERS: Final = (
-    (socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536),
-    (socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536),
-)
-"""Kernel buffers of a connection: by default the kernel keeps megabytes for a peer that sends and never
-reads."""
 PASSING: Final = frozenset(
     {
         errno.EAGAIN, errno.EINTR, errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP,
@@ -97,19 +83,14 @@ class Acceptor:
         self._told = Mono(float("-inf"))
         self.port = 0
 
-    def open(self, host: str, port: int) -> None:
-        """Bind and listen. `::` takes IPv4 too, with the addresses of peers folded. Raises OSError."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
+    def open(self, host: str, port: int, opened: socket.socket | None = None) -> None:
+        """Bind and listen, or listen on a socket that is `opened` already. Raises OSError.
+
+        `::` takes IPv4 too, with the addresses of peers folded.
+        """
+        opened = opened or sockets.stream(host, port)
         try:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-            for level, option, value in (*KEEP_ALIVE, *BUFFERS):
-                opened.setsockopt(level, option, value)
-            opened.bind((host, port))
             opened.listen(BACKLOG)
-            opened.setblocking(False)
         except OSError:
             opened.close()
             raise

@@ -11,10 +11,11 @@ from typing import Final
 from registrar.model import Flow, Mono
 from registrar.rules.access import folded
 
-from .accept import KEEP_ALIVE, SHUTDOWN_SECONDS
+from .accept import SHUTDOWN_SECONDS
 from .connection import Receive
 from .connections import Connections
 from .node_tls import NodeTls
+from .sockets import KEEP_ALIVE
 from .stream import NodeConnection
 
 LOOK_SECONDS: Final = 0.25

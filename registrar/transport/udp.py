@@ -1,7 +1,6 @@
 """SIP over UDP: datagrams to bytes with a flow, and back by the same socket (RFC 3261 section 18)."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -10,10 +9,8 @@ from typing import Final, cast
 from registrar.model import Flow
 from registrar.rules.access import folded
 
-from . import local
+from . import local, sockets
 
-RECEIVE_BUFFER: Final = 4 * 1024 * 1024
-SO_RCVBUFFORCE: Final = 33  # Linux; the module socket does not name it
 MAX_PEERS: Final = 20_000
 STUN_COOKIE: Final = b"\x21\x12\xa4\x42"
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
@@ -37,21 +34,12 @@ class UdpListener(asyncio.DatagramProtocol):
         self._host = ""
         self.port = 0
 
-    async def open(self, host: str, port: int) -> None:
-        """Bind and listen. `::` takes IPv4 too, with the addresses of peers folded. Raises OSError."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            if family == socket.AF_INET6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            with contextlib.suppress(OSError):  # only root may exceed the system's limit
-                opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-            opened.setblocking(False)
-            opened.bind((host, port))
-        except OSError:
-            opened.close()
-            raise
+    async def open(self, host: str, port: int, opened: socket.socket | None = None) -> None:
+        """Bind and listen, or listen on a socket that is `opened` already. Raises OSError.
+
+        `::` takes IPv4 too, with the addresses of peers folded.
+        """
+        opened = opened or sockets.udp(host, port)
         self._host, self.port = host, opened.getsockname()[1]
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=opened)
 

@@ -25,7 +25,13 @@ async def page(
     async def readiness() -> Readiness:
         return Readiness(ready, {"redis": "up" if ready else "down: away"}, ("country file",))
 
-    transport = httpx.ASGITransport(monitoring_app(readiness, Metrics(), (), GUARD), client=(peer, 5000))
+    metrics = Metrics()
+
+    async def exposition() -> bytes:
+        return metrics.exposition()
+
+    app = monitoring_app(readiness, metrics, exposition, (), GUARD)
+    transport = httpx.ASGITransport(app, client=(peer, 5000))
     async with httpx.AsyncClient(transport=transport, base_url="http://node.test") as client:
         return await client.request(method, path)
 

@@ -58,8 +58,11 @@ class World:
         async def ready() -> Readiness:
             return Readiness(True, {"redis": "up"})
 
+        async def exposition() -> bytes:
+            return b"up 1\n"
+
         return create_app(
-            self.settings, self.engine, self.read_engine, self.redis, self.vault, ready, lambda: b"up 1\n"
+            self.settings, self.engine, self.read_engine, self.redis, self.vault, ready, exposition
         )
 
     def but(self, **changes: Any) -> "World":

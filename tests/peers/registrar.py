@@ -85,6 +85,7 @@ class RegistrarServer:
             **listeners,
             "http": "{}:{}".format(*self.http),
             "prov_http": "",  # `serve --demo` would listen on one port for all
+            "workers": "1",  # one process for all, unless a test is about several
             "ping_seconds": "0",  # many a phone of the tests answers nothing
             **settings,
         }

@@ -48,13 +48,15 @@ class Reach:
         *,
         process: Process,
         secure_nodes: Callable[[], Collection[str]],
+        siblings: Collection[str] = (),
     ) -> None:
         """Create the finder; `salt` returns random bytes for branches and tokens.
 
         `open_flow` returns the flow of a target on this node, and `node_flow` a flow to another node's
         address. `neighbour` returns the living node with a name, or None. `secure_nodes` returns this node
-        and those that it reaches over TLS.
+        and those that it reaches over TLS. `siblings` are the nodes with which this one shares its UDP port.
         """
+        self._siblings = siblings
         self._open_flow = open_flow
         self._node_flow = node_flow
         self._neighbour = neighbour
@@ -84,6 +86,8 @@ class Reach:
             if connected and target.generation != self._process.generation:
                 return None
             return self._here(target)
+        if not connected and target.node in self._siblings:
+            return self._here(target)  # from the same port; the answer is handed over (transport/handover)
         neighbour = self._neighbour(target.node)
         if neighbour is None or (connected and neighbour[0] != target.generation):
             return None if connected else self._here(target)  # any node can send a datagram

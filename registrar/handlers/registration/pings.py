@@ -22,6 +22,9 @@ from .rewrite import TRIES, Written, rewrite
 
 __all__ = ["PREFIX", "Pings"]
 
+WORKERS: Final = 256
+"""How many workers can be told apart by two digits."""
+
 PER_STEP: Final = 200
 """Number of pings sent in one batch; between two batches the event loop serves other tasks."""
 CHUNK: Final = 500
@@ -94,12 +97,14 @@ class Pings:
         seconds: float,
         salt: bytes,
         roll: Callable[[], float] = random.random,
+        worker: int = 0,
     ) -> None:
         """Prepare the pings: one each `seconds` for a binding, none for 0.
 
         `send` returns whether the message could be sent at all. `flow_of` returns the flow to a binding, or
         None if its listener does not exist. `customer_of` returns the customer of a phone for the event,
-        empty if unknown. `salt` must stay secret. `roll` returns numbers in [0, 1).
+        empty if unknown. `salt` must stay secret. `roll` returns numbers in [0, 1). `worker` is our number
+        among the processes that share the UDP port: the numbers of our pings end with it.
         """
         self._location = location
         self._send = send
@@ -117,7 +122,7 @@ class Pings:
         self._heap: list[tuple[Mono, int, _Target]] = []
         """An entry is skipped if its time is no longer the `due` of its target."""
         self._entries = count()
-        self._numbers = count(1)
+        self._numbers = count(WORKERS + worker, WORKERS) if worker else count(1)
         self._waiting: dict[str, _Target] = {}
         """Branch of a ping -> target that has not answered it yet."""
         self._sightings: dict[_Target, tuple[float | None, Epoch]] = {}

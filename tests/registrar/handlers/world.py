@@ -455,6 +455,7 @@ class World:
         people: "People | None" = None,
         persons: MemoryPeople | None = None,
         quotas: Quotas = Quotas(),  # noqa: B008  # it is frozen
+        siblings: frozenset[str] = frozenset(),
     ) -> None:
         """`people`: the directory, if it is not simply that of `phones`; `persons`: what they are doing."""
         self.clock: Hands = beside.clock if beside else Hands()
@@ -573,6 +574,7 @@ class World:
                 subscriptions=subscriptions,
                 quotas=quotas,
                 edges=EDGES,
+                siblings=siblings,
             ),
         )
         self.checks, self.dispatch, self.digest_check, self.trail = (

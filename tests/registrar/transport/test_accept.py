@@ -20,14 +20,13 @@ from registrar.errors import SipError
 from registrar.logs import Seldom
 from registrar.model import Flow, Mono
 from registrar.transport.accept import (
-    BUFFERS,
     EXHAUSTED_SECONDS,
     HANDSHAKES_A_SECOND,
     HANDSHAKES_IN_A_ROW,
-    KEEP_ALIVE,
     Acceptor,
 )
 from registrar.transport.connection import Connection, End, Limits
+from registrar.transport.sockets import BUFFERS, KEEP_ALIVE
 from registrar.transport.stream import StreamConnection
 from registrar.transport.tls import ServerTls
 from tests.patience import limit

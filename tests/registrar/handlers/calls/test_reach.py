@@ -53,6 +53,18 @@ def test_the_way_to_a_target(wanted: Target, node: str, is_there: bool) -> None:
         assert wanted.transport != "udp" or node or there == ("198.51.100.8", 5070)
 
 
+def test_a_worker_sends_udp_to_the_phones_of_its_siblings_itself() -> None:
+    """Both have the same port. A connection is in one process only, and a sibling that is gone has none."""
+    world = World(siblings=frozenset({"a/2", "a/3"}))
+    world.neighbours["a/2"] = ("g-2", "192.0.2.10:40001")
+    for node in ("a/2", "a/3"):
+        way = world.reach.way(target(UDP, node=node, generation="g-2"))
+        assert way is not None and (way.node, way.flow.remote_port) == ("", 5070)
+    relayed = world.reach.way(target(TCP, node="a/2", generation="g-2"))
+    assert relayed is not None and relayed.node == "192.0.2.10:40001"
+    assert world.reach.way(target(TCP, node="a/3", generation="g-2")) is None
+
+
 def test_over_our_own_flow_no_leave_is_needed() -> None:
     reach = World().reach
     way = reach.way(UDP)
