@@ -66,8 +66,9 @@ class Watched:
     async def __call__(self, method: str, path: str, **body: Any) -> Any:
         """Send a request that must succeed, and check that each difference is noted. Returns the JSON."""
         before, last = await self.shown(), await self.last()
-        kind = "data" if path.startswith("/config") else "json"
-        answer = await self.client.request(method, path, **{kind: body})
+        is_form = path.startswith("/config")
+        data, json = (body, None) if is_form else (None, body)
+        answer = await self.client.request(method, path, data=data, json=json)
         assert answer.status_code < 300, (method, path, answer.text)
         after = await self.shown()
         missing = unnoted(before, after, set(await self.noted(last)))

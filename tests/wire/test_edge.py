@@ -51,10 +51,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[tuple[Si
     need("redis-server", "redis-cli", "kamailio")
     folder = tmp_path_factory.mktemp("edge")
     with RedisServer(folder / "redis") as redis:
-        settings = {"data_dir": str(folder / "data"), "redis_url": redis.url, "edges": f"{EDGE}/32"}
+        data, edges = str(folder / "data"), f"{EDGE}/32"
         with (
-            Site(folder / "a", **settings) as a,
-            Site(folder / "b", tenant=a.demo(), **settings) as b,
+            Site(folder / "a", data_dir=data, redis_url=redis.url, edges=edges) as a,
+            Site(folder / "b", tenant=a.demo(), data_dir=data, redis_url=redis.url, edges=edges) as b,
             KamailioEdge(folder, EDGE, [a.sip, b.sip]) as edge,
         ):
             time.sleep(ACQUAINTED_SECONDS)
