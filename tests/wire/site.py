@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from tests.peers.process import PeerFailed
 from tests.peers.registrar import RegistrarServer
 from tests.wire import template
 
+LOCALHOST: Final = "localhost"
 CLI_SECONDS: Final = limit(30.0)
 PUBLISHED_SECONDS: Final = 5.0
 """The events of a request leave its location a moment after the answer."""
@@ -155,11 +156,14 @@ class Site(RegistrarServer):
         return Customer(oid, domain)
 
     def new_blocked_phone(self) -> Handset:
-        """A phone of a customer who was blocked afterwards, before the SIP side ever read it."""
+        """A phone of a customer who was blocked afterwards, before the SIP side ever read it.
+
+        It writes a name of the server in place of its domain, which a running SIP side learns later.
+        """
         customer = self.new_customer()
         handset = self.new_phone(customer=customer.id, extension=None)
         self.sql("UPDATE customer SET state = 'BLOCKED', version = version + 1 WHERE oid = ?", customer.id)
-        return handset
+        return replace(handset, account=replace(handset.account, domain=LOCALHOST))
 
     def phone(self, handset: Handset) -> dict[str, Any]:
         """The whole phone as the API shows it."""
