@@ -451,6 +451,7 @@ class SipSide:
         The marks of loops and of lamps stay as they are: they are compared for moments only.
         """
         held = self._settings.keys.secrets
+        self._directory.forget_freshness()  # a password may have been read that could not be opened yet
         driver.tag_key = derive(held[0], "to-tags")
         authenticator.rekey([derive(one, "nonces", KEY_BYTES) for one in held])
         codec.rekey([token_key(one) for one in held])

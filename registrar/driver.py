@@ -179,10 +179,15 @@ class Driver:
             self._metrics.unhandled.inc()
             log.exception("a message could not be handled")
 
+    def lets_in(self, data: bytes, flow: Flow) -> bool:
+        """Return whether the limits let a datagram in that another worker will handle."""
+        return self._limits is None or self._limits.lets_in(data, flow, None)
+
     def receive_from_node(self, data: bytes, flow: Flow, fault: SipError | None = None) -> None:
         """Handle a message of another node as `receive` does, but without a limit.
 
-        Its certificate has proven the node, and what it sends was limited where it came in.
+        The node has proven itself, by its certificate or as a worker of this machine, and what it sends was
+        limited where it came in.
         """
         try:
             self._receive(data, flow, fault)

@@ -176,20 +176,27 @@ class Listeners:
             host, port = shared.own.getsockname()[:2]
             await listener.open(host, port, shared.own)
             self._handover.open(
-                lambda number, data, ip, port: driver.receive(data, self._udp[number].flow_to(ip, port))
+                lambda number, data, ip, port: driver.receive_from_node(
+                    data, self._udp[number].flow_to(ip, port)
+                )
             )
         self._listen(driver)
 
     def _receiver(self, driver: Driver) -> Callable[[bytes, Flow], None]:
-        """Return what takes the datagrams of phones. A worker passes some of them on."""
+        """Return what takes the datagrams of phones. A worker passes some of them on.
+
+        It judges them before: here the phone is known, and at the sibling it would be a stranger.
+        """
         handover = self._handover
         if handover is None:
             return driver.receive
-        passes_on, receive = handover.passes_on, driver.receive
 
         def sort(data: bytes, flow: Flow) -> None:
-            if not passes_on(data, flow):
-                receive(data, flow)
+            other = handover.sibling(data)
+            if not other:
+                driver.receive(data, flow)
+            elif driver.lets_in(data, flow):
+                handover.pass_on(other, data, flow)
 
         return sort
 

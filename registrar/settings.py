@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr = SecretStr("")
     jwt_secret_old: SecretStr = SecretStr("")
     token_days: int = Field(365, ge=1, le=3_650)
-    workers: Annotated[str, AfterValidator(_workers)] = AUTO
+    workers: Annotated[str, AfterValidator(_workers)] = "1"
     node: str = ""
     node_sip: str = ""
     node_tls: Listeners = ()

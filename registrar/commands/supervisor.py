@@ -25,8 +25,10 @@ STEADY_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.5
 MOST_PAUSE_SECONDS: Final = 8.0
 """The pause doubles up to here, for example while the database is away."""
-STOP_SECONDS: Final = 12.0
-"""After that, a process that was asked to end is killed."""
+STOP_SECONDS: Final = 16.0
+"""After that, a process that was asked to end is killed: calls and history of a worker may take so long."""
+KEEPER_SECONDS: Final = 11.0
+"""The same for the keeper, which ends last. Both together are less than systemd waits (30 s)."""
 NAMES: Final = {Role.KEEPER: "redis", Role.FRONT: "front"}
 """What `ps` calls the processes that are no workers: 15 octets with what is before it."""
 ANOTHER_NODE: Final = 3
@@ -136,7 +138,7 @@ class Supervisor:
         late = mono() > self._killed_at
         if all(child.role is Role.KEEPER for child in living) and not self._is_last:
             self._is_last = True
-            self._killed_at = mono() + STOP_SECONDS
+            self._killed_at = mono() + KEEPER_SECONDS
             for child in living:
                 _signal(child, signal.SIGTERM)
         elif late:
@@ -165,11 +167,21 @@ class Supervisor:
         return [child for child in wanted if not child.pid]
 
     def _fork(self, child: Child) -> Part | None:
-        ready, tell = os.pipe()
+        """Start a process. Return its part, in the child. If the kernel refuses, try again later."""
+        opened: tuple[int, ...] = ()
         parent = os.getpid()
-        child.starts += 1
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # until the child has handlers of its own
-        pid = os.fork()
+        try:
+            opened = ready, tell = os.pipe()
+            pid = os.fork()
+        except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            for descriptor in opened:
+                os.close(descriptor)
+            self._postpone(child)
+            log.error("%s cannot be started now: %s", child.name, error.strerror)
+            return None
+        child.starts += 1
         if not pid:
             return self._become(child, parent, ready, tell)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -269,11 +281,16 @@ class Supervisor:
         if code == ANOTHER_NODE or (code > 0 and not self._were_ready):
             self._end(code)
             return
-        is_steady = lived > STEADY_SECONDS
-        child.pause = 0.0 if is_steady else min(MOST_PAUSE_SECONDS, max(PAUSE_SECONDS, 2 * child.pause))
-        child.due = mono() + child.pause
+        if child.role is not Role.KEEPER:
+            child.is_ready = child.is_ready and self._were_ready
+        self._postpone(child, is_steady=lived > STEADY_SECONDS)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         log.error("%s died (%s) and is started again", child.name, how)
+
+    def _postpone(self, child: Child, *, is_steady: bool = False) -> None:
+        """Say when a process is started: at once if it was steady, else after a pause that doubles."""
+        child.pause = 0.0 if is_steady else min(MOST_PAUSE_SECONDS, max(PAUSE_SECONDS, 2 * child.pause))
+        child.due = mono() + child.pause
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

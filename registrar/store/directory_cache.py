@@ -43,7 +43,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from registrar.errors import StoreUnavailable
-from registrar.model import NO_DESTINATION, Change, Destination, Mono, Phone, login_name
+from registrar.model import NO_DESTINATION, Change, Destination, IpMode, Mono, Phone, login_name
 from registrar.ports import Phones
 from registrar.rules.destination import resolve
 from registrar.rules.features import ReservedWords, reserved_words
@@ -328,7 +328,10 @@ class CachedDirectory:
     def _is_fresh(self, entry: Entry) -> bool:
         if entry.doubted is not None or not self.freshness.is_fresh(entry.read_at):
             return False
-        return entry.phone is not None or self._clock() - entry.read_at <= FRESH_SECONDS
+        phone = entry.phone
+        # The lock of a first contact at another process is no noted change: so OPEN is not believed for long.
+        is_settled = phone is not None and (phone.mode is not IpMode.OPEN or phone.by_domain)
+        return is_settled or self._clock() - entry.read_at <= FRESH_SECONDS
 
     def _is_believed(self, entry: Entry) -> bool:
         """Return whether the entry may be used while the database is away."""
@@ -357,17 +360,25 @@ class CachedDirectory:
         for phone in gone:
             self._vanished(phone)
 
+    def _is_outdated(self, known: Phone, started: float) -> bool:
+        """Return whether an entry is from before a gap that ended before a read began.
+
+        Then the read is right although its version is lower: the database was restored from a backup.
+        """
+        entry = self._entries.get(known.login)
+        return entry is not None and self.freshness.is_gap_between(entry.read_at, started)
+
     def _take(self, found: list[Phone], asked: set[str], started: float) -> list[Phone]:
         """Store what was read since `started`. Return the phones that were known before and are gone.
 
         A login in `asked` that was not found is gone. An older read never overwrites a newer one, and an
-        older version of a phone never overwrites a newer version.
+        older version of a phone never overwrites a newer version, unless changes were missed in between.
         """
         gone: list[Phone] = []
         for phone in found:
             login = phone.login
             known = self.by_id(phone.id)
-            if known is not None and known.version > phone.version:
+            if known is not None and known.version > phone.version and not self._is_outdated(known, started):
                 continue
             if self._gone.get(phone.id, started) > started:
                 continue  # deleted during the read

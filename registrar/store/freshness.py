@@ -51,6 +51,10 @@ class Freshness:
         age = now - read_at
         return age <= FRESH_SECONDS or (now - self._followed <= FOLLOWED_SECONDS and age <= LONGEST_SECONDS)
 
+    def is_gap_between(self, earlier: float, later: float) -> bool:
+        """Return whether changes may have been missed between two moments."""
+        return earlier < self._since <= later
+
     def right_at(self, read_at: float) -> float:
         """Return the last moment at which an entry without a known change was surely right.
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from redis.asyncio import Redis
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 
-from .redis_client import MeasuredRedis
+from .redis_client import MeasuredRedis, takes_no_writes
 
 
 def command(*words: str | int) -> bytes:
@@ -40,7 +40,7 @@ async def ask(redis: Redis, commands: Iterable[bytes]) -> list[object]:
                 answers.append(await connection.read_response(timeout=math.inf))
             except ResponseError as error:
                 answers.append(error)
-                is_replica = is_replica or isinstance(error, ReadOnlyError)
+                is_replica = is_replica or takes_no_writes(error)
     finally:
         # A late answer must not reach the next user of the connection, and a replica is left.
         if len(answers) < len(sent) or is_replica:

@@ -5,10 +5,12 @@ replica for the master, and stays at a master that was cut off from its sentinel
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
 
 from registrar.errors import StoreUnavailable
 
@@ -72,8 +74,12 @@ class MasterPool(ConnectionPool):
         return await super().get_connection()  # type: ignore[no-untyped-call]  # of redis-py
 
     async def _leave(self) -> None:
-        """Close all connections: those that wait for messages, too."""
-        await self.disconnect()
+        """Close all connections: those that wait for messages, too.
+
+        redis-py raises an error if a server that is gone does not answer the end of TLS.
+        """
+        with suppress(RedisError, OSError):
+            await self.disconnect()
 
     async def aclose(self) -> None:
         """See ConnectionPool."""

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import MasterDownError, ReadOnlyError, ResponseError
 
 from registrar.collectors import Durations
 
@@ -32,6 +32,11 @@ WAITING: Final = frozenset({"BLOCK", b"BLOCK"})
 """The word of a command that waits for something, as we write it and as redis-py does."""
 
 
+def takes_no_writes(error: ResponseError) -> bool:
+    """Return whether a server says that it is a replica, or that it lacks the replicas that it needs."""
+    return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith("NOREPLICAS")
+
+
 class LeavingRedis(Redis):
     """A client that leaves a server which has become a replica: the next command looks for the master.
 
@@ -43,8 +48,9 @@ class LeavingRedis(Redis):
         try:
             # redis-py leaves out the types of this method
             return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
-        except ReadOnlyError:
-            await self.connection_pool.disconnect(inuse_connections=False)
+        except ResponseError as error:
+            if takes_no_writes(error):
+                await self.connection_pool.disconnect(inuse_connections=False)
             raise
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
@@ -59,8 +65,9 @@ class LeavingPipeline(Pipeline):
         """See Pipeline.execute."""
         try:
             return await super().execute(raise_on_error)
-        except ReadOnlyError:
-            await self.connection_pool.disconnect(inuse_connections=False)
+        except ResponseError as error:
+            if takes_no_writes(error):
+                await self.connection_pool.disconnect(inuse_connections=False)
             raise
 
 

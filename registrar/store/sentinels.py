@@ -43,6 +43,8 @@ class Sentinels:
         self._turns = cycle(address.sentinels)
         self._named: Master | None = None
         """The master that was named last."""
+        self._left_for: Master | None = None
+        """The master to which `watch` has sent all connections; those from before may be at another one."""
 
     async def master(self) -> Place:
         """Return where the master is. Raises StoreUnavailable if it is down, or no sentinel answers.
@@ -64,9 +66,13 @@ class Sentinels:
             found, named = await self._try(place), self._named
             if not isinstance(found, Master) or named is None:
                 continue
-            if found.epoch > named.epoch and found.place != named.place:
+            if self._left_for is None:
+                self._left_for = named
+            if found.epoch > self._left_for.epoch and found.place != self._left_for.place:
                 log.debug("the sentinels have made another server the master: %s:%d", *found.place)
-                self._named = found
+                self._left_for = found
+                if found.epoch > named.epoch:
+                    self._named = found
                 await moved()
 
     async def _answers(self) -> list[Master]:

@@ -19,9 +19,13 @@ from registrar.model import Flow
 
 AT_ONCE: Final = 64
 """Limit of datagrams that are read in one turn of the event loop."""
-MAX_WAITING: Final = 10_000
+MAX_WAITING: Final = 2_000
 """Limit of datagrams that wait for one sibling: it is started again within a second when it dies."""
-MAX_OCTETS: Final = 66_000
+LONGEST: Final = 16_384
+"""Octets of the longest response that is handed over. With MAX_WAITING it limits what waits to 32 MB."""
+HEAD_OCTETS: Final = 4_096
+"""Where the first Via is looked for."""
+MAX_OCTETS: Final = LONGEST + 512
 _HEAD: Final = struct.Struct("!BHB")
 """Number of the UDP listener, port of the peer, and length of its address, which follows as text."""
 _BRANCH: Final = re.compile(
@@ -40,9 +44,9 @@ def maker(data: bytes) -> int:
 
     The two last digits of a branch say it; in a branch of a ping, those before the dot.
     """
-    if not data.startswith(b"SIP/2.0 "):
+    if not data.startswith(b"SIP/2.0 ") or len(data) > LONGEST:
         return 0
-    found = _BRANCH.search(data)
+    found = _BRANCH.search(data, 0, HEAD_OCTETS)
     if found is None:
         return 0
     try:
@@ -76,14 +80,15 @@ class Handover:
         for box in self._outboxes.values():
             loop.remove_writer(box.fileno())
 
-    def passes_on(self, data: bytes, flow: Flow) -> bool:
-        """Hand a datagram over if another worker waits for it, and return whether one does."""
+    def sibling(self, data: bytes) -> int:
+        """Return the number of the other worker that waits for a datagram; 0 if none does."""
         other = maker(data)
-        if other not in self._outboxes:
-            return False
+        return other if other in self._outboxes else 0
+
+    def pass_on(self, other: int, data: bytes, flow: Flow) -> None:
+        """Hand a datagram over to the worker with this number. It is counted where it came in, not there."""
         ip = flow.remote_ip.encode()
         self._send(other, _HEAD.pack(flow.id, flow.remote_port, len(ip)) + ip + data)
-        return True
 
     def _send(self, other: int, packet: bytes) -> None:
         """Send, or wait until the sibling has read: the kernel keeps ten datagrams, not all of a burst."""

@@ -54,12 +54,16 @@ request_route {{
     }}
     t_check_trans();
     if (is_method("INVITE|SUBSCRIBE|REFER")) record_route();
-    if ($sp == {one} || $sp == {other}) {{ # a node, along the Path; loose_route is false outside a dialog
+    # A node, along the Path; loose_route is false outside a dialog. A phone may have the port of a node.
+    if (($si == "{one_ip}" && $sp == {one}) || ($si == "{other_ip}" && $sp == {other})) {{
         loose_route();
         route(RELAY);
         exit;
     }}
-    if (is_method("REGISTER")) add_path_received("", "ob");
+    if (is_method("REGISTER")) {{
+        remove_hf("Path"); # a phone must not name a way through our network
+        add_path_received("", "ob");
+    }}
     $shv(turn) = $shv(turn) + 1;
     if ($shv(turn) mod 2 == 0) $du = "sip:{first};transport=udp";
     else $du = "sip:{second};transport=udp";
@@ -81,8 +85,16 @@ class KamailioEdge(KamailioServer):
         first, second = (f"{ip}:{port}" for ip, port in nodes)
 
         def script(port: int) -> str:
+            (one_ip, one), (other_ip, other) = nodes
             return CONFIGURATION.format(
-                host=host, port=port, first=first, second=second, one=nodes[0][1], other=nodes[1][1]
+                host=host,
+                port=port,
+                first=first,
+                second=second,
+                one_ip=one_ip,
+                one=one,
+                other_ip=other_ip,
+                other=other,
             )
 
         super().__init__(tmp, script)

@@ -153,6 +153,31 @@ async def test_a_move_is_noticed_and_an_old_opinion_is_not_followed(monkeypatch:
         watch.cancel()
 
 
+async def test_a_new_connection_that_finds_the_new_master_first_hides_no_move(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The older connections are still at the former master."""
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    moved = asyncio.Event()
+
+    async def note() -> None:
+        moved.set()
+
+    first, second = Opinion(ONE, 5), Opinion(ONE, 5)
+    async with asking(first, second) as sentinels:
+        assert await sentinels.master() == ONE
+        watch = asyncio.create_task(sentinels.watch(note))
+        looks = len(first.asked) + 2
+        async with asyncio.timeout(limit(5)):
+            while len(first.asked) < looks:
+                await asyncio.sleep(0.01)
+            for one in (first, second):
+                one.place, one.epoch = OTHER, 6
+            assert await sentinels.master() == OTHER
+            await moved.wait()
+        watch.cancel()
+
+
 # Real ones
 
 

@@ -12,7 +12,7 @@ from registrar.metrics import Metrics
 from registrar.model import Flow
 from registrar.rules import pings
 from registrar.telephony import SALTS, Salts
-from registrar.transport.handover import Handover, maker
+from registrar.transport.handover import LONGEST, Handover, maker
 from tests.every import every
 
 BURST = 2_000
@@ -79,9 +79,12 @@ async def test_a_burst_is_handed_over_whole_and_in_order(
     two.open(lambda *datagram: heard.append(datagram))
     flow = Flow("udp", "::1", 5060, "2001:db8::7", 40_000, 1)
     sent = [response("Via: SIP/2.0/UDP h;branch=z9hG4bKab02", f"X: {n}\r\n") for n in range(BURST)]
-    assert all(one.passes_on(data, flow) for data in sent)
-    assert not one.passes_on(response("Via: SIP/2.0/UDP h;branch=z9hG4bKab01"), flow), "its own"
-    assert not one.passes_on(response("Via: SIP/2.0/UDP h;branch=z9hG4bKab03"), flow), "no worker has it"
+    for data in sent:
+        assert one.sibling(data) == 2
+        one.pass_on(2, data, flow)
+    assert not one.sibling(response("Via: SIP/2.0/UDP h;branch=z9hG4bKab01")), "its own"
+    assert not one.sibling(response("Via: SIP/2.0/UDP h;branch=z9hG4bKab03")), "no worker has it"
+    assert not one.sibling(sent[0] + b"x" * LONGEST), "it would fill the memory of the sender"
     while len(heard) < BURST:
         await asyncio.sleep(0)
     assert heard == [(1, data, "2001:db8::7", 40_000) for data in sent]

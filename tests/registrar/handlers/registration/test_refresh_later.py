@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from registrar.handlers.answers import Answer
 from registrar.model import IpMode
 from registrar.store.directory_cache import CachedDirectory
+from registrar.store.freshness import FRESH_SECONDS
 from tests.contract.test_phones import Rows, believing
 from tests.figures import FIGURE
 
@@ -64,6 +66,37 @@ async def test_a_refresh_after_an_hour_reads_nothing_and_costs_as_much_as_one_at
         clock.now += HOUR
         assert (await device.register()).status == 200
         assert len(rows.asked) == asked + 1, "the last poll was an hour ago"
+
+
+async def test_an_open_phone_is_read_again_after_a_minute() -> None:
+    """Another process may have locked it: that is no noted change."""
+    there = phone(mode=IpMode.OPEN)
+    rows = Rows(there)
+    async with believing(rows) as (directory, clock):
+        assert (await directory.find(there.username, there.domain)) is not None
+        asked = len(rows.asked)
+        clock.now += FRESH_SECONDS + 1
+        directory.freshness.followed(clock())
+        await directory.find(there.username, there.domain)
+        assert len(rows.asked) == asked + 1
+
+
+async def test_a_restored_database_is_believed_after_the_gap() -> None:
+    """Its versions are lower than those that this process has read."""
+    rows = Rows(replace(LOCKED, version=10))
+    async with believing(rows) as (directory, clock):
+        found = await directory.find(LOCKED.username, LOCKED.domain)
+        assert found is not None and found.version == 10
+        rows.rows[LOCKED.id] = replace(LOCKED, version=9)
+        clock.now += 1
+        await directory.reread([LOCKED.id])
+        found = await directory.find(LOCKED.username, LOCKED.domain)
+        assert found is not None and found.version == 10, "a late read of before"
+        clock.now += 1
+        directory.forget_freshness()
+        clock.now += 1
+        found = await directory.find(LOCKED.username, LOCKED.domain)
+        assert found is not None and found.version == 9
 
 
 def world_with(directory: CachedDirectory) -> World:
