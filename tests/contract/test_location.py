@@ -280,7 +280,7 @@ async def test_every_key_is_written_as_the_contract_says(server: Server, clock: 
         assert json.loads(stored["b"]) == [
             [
                 "sip:200@10.0.0.7", now + 600, "call-1", 1, "", "", 0, "Phone Ünicode 1.0", "10.0.0.7",
-                "198.51.100.7", 5060, "udp", "a", "g1", now, now, 1, 0, 0,
+                "198.51.100.7", 5060, "udp", "a", "g1", now, now, 1, 0, 0, "",
             ]
         ]  # fmt: skip
         assert json.loads(stored["n"]) == [[now * 1_000_000, "mark", 1]]

@@ -326,7 +326,7 @@ def test_49_compact_names_blanks_and_folded_lines_are_legal(
         (b"Max-Forwards:", b"mAX-fORWARDS:", 401),
         (b"REGISTER sip:registrar", b"REGISTER SIP:REGISTRAR", 401),
         (b"Max-Forwards:", b"Require: OUTBOUND\r\nMax-Forwards:", 401),
-        (b"Max-Forwards:", b"REQUIRE: path\r\nMax-Forwards:", 420),
+        (b"Max-Forwards:", b"REQUIRE: gruu\r\nMax-Forwards:", 420),
     ],
     ids=[
         "method",
@@ -479,7 +479,7 @@ def test_55_options_tell_what_this_server_can(transport: str, streams: Site, dev
             assert answer.status == 200
             assert set(answer.header("allow").split(", ")) == set(SERVED)
             assert answer.header("accept") == "application/sdp"
-            assert answer.header("supported") == "outbound, timer"
+            assert answer.header("supported") == "outbound, path, timer"
             assert answer.raw.endswith(b"\r\nContent-Length: 0\r\n\r\n")
 
 
