@@ -40,10 +40,13 @@ class Told:
             await stop.wait()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not _is_own(writer):  # others must not take the time and the places of our own
+            writer.close()
+            return
         with suppress(OSError, TimeoutError, ValueError):
             async with asyncio.timeout(ASK_SECONDS):
                 asked = await reader.readline()
-                if asked in self._answers and _is_own(writer):
+                if asked in self._answers:
                     writer.write(self._answers[asked]())
                     await writer.drain()
         writer.close()

@@ -23,6 +23,7 @@ MOST_BY_DEFAULT: Final = 8
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NAME: Final = 15
 MOST_PORT: Final = 65_535
+STATE_BACKLOG: Final = 1_024
 END_SECONDS: Final = 20
 """How long a process may live after its parent: it finishes what is under way."""
 QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
@@ -194,7 +195,7 @@ def _listening(place: str) -> socket.socket:
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     opened.setblocking(False)
     opened.bind(f"\0{place}")
-    opened.listen()
+    opened.listen(STATE_BACKLOG)
     return opened
 
 
