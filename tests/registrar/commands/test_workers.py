@@ -41,8 +41,9 @@ def test_the_number_of_workers(workers: str, side: Side, number: int) -> None:
     assert count(settings(workers=workers), side) == number
 
 
-def test_by_default_each_core_has_a_worker_up_to_a_limit() -> None:
-    assert count(settings(), Side.ALL) == min(MOST_BY_DEFAULT, cores())
+def test_each_core_has_a_worker_up_to_a_limit_if_it_is_wished() -> None:
+    assert count(settings(workers="auto"), Side.ALL) == min(MOST_BY_DEFAULT, cores())
+    assert count(settings(), Side.ALL) == 0, "one process is the default"
 
 
 @every("workers", ["0", "65", "two", "-1", ""])
