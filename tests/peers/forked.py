@@ -28,6 +28,8 @@ PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 CLONE_NEWNET: Final = 0x40000000
 OWN_NAMESPACE: Final = "/proc/thread-self/ns/net"
 
+LOST: Final = 255
+"""The exit code of a child whose code did not come from the process that forked it (multiprocessing)."""
 enabled = False
 """Whether `tests.peers.registrar` starts the program this way: tests/conftest.py says so."""
 
