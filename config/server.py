@@ -151,7 +151,7 @@ class Acceptor:
         task.add_done_callback(partial(self._begun, accepted, place))
 
     async def _is_announced(self, accepted: socket.socket, place: Place, ip: str) -> bool:
-        """Take the address from the PROXY header of a proxy. Return False if there is none to read."""
+        """Take the address from the PROXY header of a proxy. Return False if it cannot be read."""
         try:
             async with asyncio.timeout(self._places.limits.handshake_seconds):
                 ends = await ends_of(accepted)

@@ -73,7 +73,7 @@ class Duty:
     api: bool
     monitoring: bool
     whole: bool
-    """Whether this installation has both sides, be it in several processes."""
+    """Whether this installation runs both sides, in one process or in several."""
     speaks: bool
     """Whether this process warns of unusual settings."""
 

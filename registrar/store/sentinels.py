@@ -112,7 +112,8 @@ class Sentinels:
             if password:
                 commands.insert(0, ("AUTH", *filter(None, (user, password))))
             # The stub of hiredis has a tuple of one item; the function takes any number.
-            writer.writelines([hiredis.pack_command(one) for one in commands])  # type: ignore[arg-type]
+            packed = [hiredis.pack_command(one) for one in commands]  # type: ignore[arg-type]  # the stub
+            writer.writelines(packed)
             answer: object = None
             answers = hiredis.Reader()
             for _ in commands:

@@ -108,7 +108,7 @@ class Cluster:
 
     def cut_subscriptions(self) -> None:
         """Close the connections over which processes hear of changes."""
-        self._redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
+        self._redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]  # redis-py
 
     def publish(self, word: str) -> None:
         """Announce what was changed in the database by hand."""

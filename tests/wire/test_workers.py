@@ -174,7 +174,7 @@ def test_the_other_processes_are_started_again_too(site: Site) -> None:
     with UdpPhone(site.new_phone().account, site.sip) as phone:
         for name in ("front", "redis"):
             old = kill(site, name)
-            within(AGAIN_SECONDS, lambda: pid_of(site, name) not in (0, old), f"{name} is back")  # noqa: B023
+            within(AGAIN_SECONDS, lambda: pid_of(site, name) not in (0, old), f"{name} is back")  # noqa: B023  # called at once
             within(AGAIN_SECONDS, lambda: site.health("ready") == 200, f"all is ready after {name}")
             assert phone.register().status == 200
     assert site.out.count("First steps") == 1
@@ -200,8 +200,8 @@ def test_no_acknowledged_registration_is_lost_with_its_worker(site: Site, report
             number = str(1 + round % 2)
             old, before = kill(site, number), load.acknowledged
             time.sleep(EACH_SECONDS)
-            within(AGAIN_SECONDS, lambda: pid_of(site, number) not in (0, old), "it is back")  # noqa: B023
-            within(AGAIN_SECONDS, lambda: load.acknowledged > before, "phones register")  # noqa: B023
+            within(AGAIN_SECONDS, lambda: pid_of(site, number) not in (0, old), "it is back")  # noqa: B023  # called at once
+            within(AGAIN_SECONDS, lambda: load.acknowledged > before, "phones register")  # noqa: B023  # called at once
         within(AGAIN_SECONDS, lambda: site.health("ready") == 200, "all are ready")
     report(
         f"{KILLS} workers killed, {load.acknowledged} registrations, {len(load.result.timeouts)} unanswered"

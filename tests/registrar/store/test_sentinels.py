@@ -131,17 +131,24 @@ async def test_without_a_master_the_reason_is_told(monkeypatch: pytest.MonkeyPat
             await sentinels.master()
 
 
-async def test_a_move_is_noticed_and_an_old_opinion_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.asynccontextmanager
+async def watched(sentinels: Sentinels, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Event]:
+    """Sentinels that are watched once they have named a master; the event says that there is another one."""
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     moved = asyncio.Event()
 
     async def note() -> None:
         moved.set()
 
+    assert await sentinels.master() == ONE
+    watch = asyncio.create_task(sentinels.watch(note))
+    yield moved
+    watch.cancel()
+
+
+async def test_a_move_is_noticed_and_an_old_opinion_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Opinion(ONE, 5), Opinion(ONE, 5)
-    async with asking(first, second) as sentinels:
-        assert await sentinels.master() == ONE
-        watch = asyncio.create_task(sentinels.watch(note))
+    async with asking(first, second) as sentinels, watched(sentinels, monkeypatch) as moved:
         first.place, first.epoch = OTHER, 4  # it was cut off from the others
         looks = len(first.asked) + 3
         async with asyncio.timeout(limit(5)):
@@ -150,23 +157,14 @@ async def test_a_move_is_noticed_and_an_old_opinion_is_not_followed(monkeypatch:
             assert not moved.is_set()
             second.place, second.epoch = OTHER, 6
             await moved.wait()
-        watch.cancel()
 
 
 async def test_a_new_connection_that_finds_the_new_master_first_hides_no_move(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The older connections are still at the former master."""
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
-    moved = asyncio.Event()
-
-    async def note() -> None:
-        moved.set()
-
     first, second = Opinion(ONE, 5), Opinion(ONE, 5)
-    async with asking(first, second) as sentinels:
-        assert await sentinels.master() == ONE
-        watch = asyncio.create_task(sentinels.watch(note))
+    async with asking(first, second) as sentinels, watched(sentinels, monkeypatch) as moved:
         looks = len(first.asked) + 2
         async with asyncio.timeout(limit(5)):
             while len(first.asked) < looks:
@@ -175,7 +173,6 @@ async def test_a_new_connection_that_finds_the_new_master_first_hides_no_move(
                 one.place, one.epoch = OTHER, 6
             assert await sentinels.master() == OTHER
             await moved.wait()
-        watch.cancel()
 
 
 # Real ones

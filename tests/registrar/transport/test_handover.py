@@ -75,7 +75,7 @@ async def test_a_burst_is_handed_over_whole_and_in_order(
     metrics = Metrics()
     one, two = (Handover(number, boxes[number][0], outboxes, metrics) for number in (1, 2))
     heard: list[tuple[int, bytes, str, int]] = []
-    one.open(lambda *datagram: heard.append(("wrong",)))  # type: ignore[arg-type]
+    one.open(lambda *datagram: heard.append(("wrong",)))  # type: ignore[arg-type]  # any
     two.open(lambda *datagram: heard.append(datagram))
     flow = Flow("udp", "::1", 5060, "2001:db8::7", 40_000, 1)
     sent = [response("Via: SIP/2.0/UDP h;branch=z9hG4bKab02", f"X: {n}\r\n") for n in range(BURST)]
